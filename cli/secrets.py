@@ -31,7 +31,10 @@ def secrets() -> None:
 
 @secrets.command("list")
 @click.option(
-    "-c", "--connection", metavar="NAME", help="The tenant, as a connection names it; else usher's own connections."
+    "-c",
+    "--connection",
+    metavar="NAME",
+    help="The tenant, as a connection names it; several as A,B, tag:TAG or all. Else usher's own connections.",
 )
 @click.option("--within", "within_s", type=Seconds(), metavar="AGE", help="Only those that end so soon, such as 30d.")
 @form_options
@@ -77,19 +80,23 @@ async def _list(
     form: str,
     output: Path | None,
 ) -> int:
+    from cli.guests.tenants import open_tenants
     from tasks.secrets import COLUMNS, choose_ending, describe_secret, find_secrets
     from tasks.telling.words import many, number
 
-    if place.is_built_in(name):
-        place.need_worker(name)  # the sandbox runs beside a worker
+    tenants = open_tenants(terminal, place, services, name)
     now = datetime.fromtimestamp(services.clocks.redis_ms() / 1000, UTC)
-    found = await find_secrets(services, await services.resolved(name), now)
-    chosen = found if within_s is None else choose_ending(found, now, within_s)
-    rows = [describe_secret(one, now) for one in chosen]
-    _write(terminal, COLUMNS, rows, form, output)
+    rows, count = [], 0
+    async for connection, found in tenants.ask(lambda one: find_secrets(services, one, now)):
+        count += len(found)
+        chosen = found if within_s is None else choose_ending(found, now, within_s)
+        rows += [{"connection": connection, **describe_secret(one, now)} for one in chosen]
+    columns = ("connection", *COLUMNS) if tenants.several else COLUMNS
+    _write(terminal, columns, [{column: row[column] for column in columns} for row in rows], form, output)
+    whose = "these tenants'" if tenants.several else "this tenant's"
     to = f", written to {output}" if output else ""
-    terminal.say(f"{number(len(rows))} of {many(len(found), 'credential')} of this tenant's applications{to}.")
-    return 0
+    terminal.say(f"{number(len(rows))} of {many(count, 'credential')} of {whose} applications{to}.")
+    return tenants.end()
 
 
 def _write(

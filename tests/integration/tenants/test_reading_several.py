@@ -132,3 +132,18 @@ def test_a_guest_is_shown_wherever_they_are(usher: Usher) -> None:
     assert (shown.status, shown.out.split()[:2]) == (0, ["connection", "cronus"])
     nobody = usher.run("guests", "show", "nobody@partner.example", "-c", "tag:eu")
     assert (nobody.status, "these 2 tenants has this address" in nobody.err) == (2, True), nobody.err
+
+
+def test_secrets_of_several_begin_with_the_connection(usher: Usher) -> None:
+    """As those of one do not; a tenant that cannot be asked is a sentence."""
+    for name, tenant in zip(NAMES, usher.sandbox.ready["tenants"], strict=True):
+        secret = {"name": "x", "in_s": 864_000}
+        asked = {"tenant_id": tenant["tenant_id"], "action": "add", "name": f"CRM {name}", "secrets": [secret]}
+        usher.sandbox.ask("applications", asked)
+    listing = ("secrets", "list", "--format", "csv", "--within", "30d", "-c")
+    done = usher.run(*listing, ",".join([*NAMES, NOWHERE]))
+    rows = [(row["connection"], row["application"]) for row in csv.DictReader(done.out.splitlines())]
+    assert [row for row in rows if row[1].startswith("CRM")] == [(name, f"CRM {name}") for name in NAMES]
+    assert (done.status, NOWHERE in done.err) == (1, True), done.err
+    done = usher.run(*listing, "bellows")
+    assert (done.status, done.out.startswith("application,")) == (0, True), done.err
