@@ -52,7 +52,9 @@ async def _examine(terminal: Terminal, place: Place) -> int:
         terminal.print_json({"ok": not wrong, "findings": told})
     else:
         many = "1 thing needs" if wrong == 1 else f"{wrong} things need"
-        terminal.show("", f"{many} somebody." if wrong else "All is well.")
+        warns = any(fact.warns for fact in found)
+        well = "Nothing is broken; what has a ! may not be meant." if warns else "All is well."
+        terminal.show("", f"{many} somebody." if wrong else well)
     return 1 if wrong else 0
 
 
@@ -63,5 +65,5 @@ def _show(terminal: Terminal, fact: Fact, *, heading: bool) -> None:
 
     if heading:
         terminal.show(Text(clean(fact.about), style="bold"))
-    table = build_facts([(build_mark(ok=fact.ok, optional=fact.optional), clean(fact.what))])
+    table = build_facts([(build_mark(ok=fact.ok, optional=fact.optional, warns=fact.warns), clean(fact.what))])
     terminal.show(table)

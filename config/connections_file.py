@@ -118,6 +118,7 @@ def _of_one_name(line: Line, numbers: Sequence[int]) -> Line:
 
 def _lines(path: Path, text: str, known: Mapping[str, object]) -> Iterator[Line]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=find_separator(text), strict=True)
+    cut_at = 0 if text.endswith(("\n", "\r")) else len(text.splitlines())
     columns = [heading.strip().lower() for heading in next(reader, [])]
     unknown = [column for column in columns if column != NAME and column not in known]
     if unknown:
@@ -130,6 +131,8 @@ def _lines(path: Path, text: str, known: Mapping[str, object]) -> Iterator[Line]
         if not any(cells):
             continue
         fault = "there are more cells than headings" if len(cells) > len(columns) else ""
+        if len(cells) < len(columns) and cut_at == reader.line_num:
+            fault = "it may be cut off: it has fewer cells than headings, and no line break at its end"
         if cells[0].lstrip().startswith("#"):
             fault = "a line that begins with # is read as a connection, too: take it out"
         given = {column: cell.strip() for column, cell in zip(columns, cells, strict=False) if cell.strip()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,8 @@ from config.sections import (
     SmtpSection,
 )
 from config.values import mask_url
+
+_MOST_TWINS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Settings:
     """What names a connection that the list has no longer, a sentence each."""
     referenced_files: tuple[Path, ...] = field(init=False, default=())
     """Every file that the configuration refers to, sorted; not the configuration itself."""
+    twins: Mapping[str, tuple[str, ...]] = field(init=False, default_factory=dict, repr=False)
+    """Lines of the list that have one tenant with others, by name: all lines of that tenant."""
     digest: str = field(init=False, default="")
     """SHA-256 over the effective configuration: references instead of secrets, URLs masked,
     `source` left out.
@@ -85,6 +89,7 @@ class Settings:
         object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
         object.__setattr__(self, "producers", MappingProxyType(dict(self.producers)))
         object.__setattr__(self, "apps", MappingProxyType(dict(self.apps)))
+        object.__setattr__(self, "twins", _find_twins(self))
         object.__setattr__(self, "referenced_files", self._find_files())
         object.__setattr__(self, "digest", _digest(self))
 
@@ -178,6 +183,11 @@ class Settings:
         parts = split_chosen(text)
         return sorted({name for part in parts for name in (*self._mean(part), *self._mean_faulty(part))})
 
+    def tell_twins(self, names: Iterable[str]) -> list[str]:
+        """Return a sentence for each tenant of these connections that other lines have, too."""
+        groups = dict.fromkeys(self.twins[name] for name in names if name in self.twins)
+        return [describe_twins(group) for group in groups]
+
     def keeping(self, before: Settings) -> Settings:
         """Return these settings with what was known before of the connections whose lines are
         faulty now.
@@ -221,9 +231,28 @@ class Settings:
         return sorted(name for name, one in known.items() if part == ALL or tag in one.tags)
 
 
+def _find_twins(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the lines of each tenant that has several, by each of their names. A table beside is
+    written by hand, and meant.
+    """
+    by_tenant: dict[str, list[str]] = {}
+    for name, connection in (settings.listed.connections if settings.listed else {}).items():
+        by_tenant.setdefault(connection.tenant_key, []).append(name)
+    shared = [tuple(sorted(names)) for names in by_tenant.values() if len(names) > 1]
+    return {name: names for names in shared for name in names}
+
+
+def describe_twins(names: Sequence[str]) -> str:
+    """Return what is so where several connections have one tenant, and what to do. Pure."""
+    told, more = names[:_MOST_TWINS], len(names) - _MOST_TWINS
+    rest = f"{more:,} more" if more > 0 else told[-1]
+    before = ", ".join(told if more > 0 else told[:-1])
+    return f"{before} and {rest} are the same tenant: if that is not meant, mend tenant_id in the list of connections."
+
+
 def _digest(settings: Settings) -> str:
     parts = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    for name in ("source", "unmet", "server_references", "referenced_files", "digest"):
+    for name in ("source", "unmet", "twins", "server_references", "referenced_files", "digest"):
         parts.pop(name, None)
     if settings.listed:  # as it stands in its file, for there may be thousands
         parts |= {"connections": settings.own, "listed": settings.listed.digest}

@@ -64,9 +64,11 @@ def _show_findings(terminal: Terminal, name: str, findings: list[Any], *, brief:
     from cli.ui.terminal import build_facts, build_mark, clean
 
     if brief:
-        findings = [found for found in findings if not found.ok]
+        findings = [found for found in findings if not found.ok or found.warns]
     if not findings:
         terminal.show(Text.assemble((name, "bold"), "  works"))
         return
-    table = build_facts((build_mark(ok=found.ok, optional=found.optional), clean(found.what)) for found in findings)
+    table = build_facts(
+        (build_mark(ok=found.ok, optional=found.optional, warns=found.warns), clean(found.what)) for found in findings
+    )
     terminal.show(Text(name, style="bold"), table)

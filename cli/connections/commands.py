@@ -135,8 +135,9 @@ async def _list(terminal: Terminal, place: Place, services: Services, wanted: st
     if brief:
         is_open = sum(one["gate"] == "open" for one in told)
         terminal.show("", f"{len(told):,} connections: {is_open:,} open, {len(told) - is_open:,} held or slowed down.")
-    for fault in untold_faults(place.settings, wanted):
-        terminal.warn(fault)
+    twins = place.settings.tell_twins(one["connection"] for one in told)
+    for sentence in (*untold_faults(place.settings, wanted), *twins):
+        terminal.warn(sentence)
     for gone in await find_gone(services) if not wanted else ():
         terminal.warn(gone.describe())
     return 0

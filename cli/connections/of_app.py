@@ -103,7 +103,10 @@ def write_tenant(terminal: Terminal, session: Session, file: Path, answers: Answ
             f' For customers\' tenants let [apps.{app.name}] have client_assertion = "managed_identity:CLIENT_ID".'
         )
     written = _write(settings, file, answers.name, cells)
-    connection = load_settings(path=file).connection(answers.name)
+    found = load_settings(path=file)
+    connection = found.connection(answers.name)
+    for sentence in found.tell_twins([connection.name]):
+        terminal.warn(sentence)
     features = given["features"] or USUAL
     empty = _empty_columns(load_settings(path=file), answers.name)
     _tell(terminal, connection, written, features, empty)

@@ -78,6 +78,8 @@ class _Told:
     looked: dict[str, Looked] = field(default_factory=dict)
     unasked: list[Unasked] = field(default_factory=list)
     nobodys: int = 0
+    twins: Sequence[str] = ()
+    """What is said of connections that have one tenant."""
 
     @property
     def ceilings(self) -> list[str]:
@@ -134,6 +136,7 @@ async def do_together(
     await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]))
     together, told = Together(services), _Told(names, nobodys=nobodys)
     shows = wanted.shows or wanted.dry or (terminal.interactive and not wanted.yes)
+    told.twins = services.settings().tell_twins(names)
     async with dropping(run, together):
         await _look_at_all(run, together, told, look, shows=shows)
         waits_for_yes = wanted.dry and not wanted.yes
@@ -184,6 +187,8 @@ async def _look_at_all(run: Run, together: Together, told: _Told, look: Look, *,
         raise Refusal("Nothing was done: in each tenant something stands against it, as is said above.")
     headings, rows = told.table()
     (terminal.show if shows else terminal.say)(build_table(headings, rows, right=headings[1:]))
+    for sentence in told.twins:
+        terminal.warn(sentence)
     for sentence in say_once((name, said) for name, one in told.looked.items() for said in one.said):
         terminal.warn(sentence)
 

@@ -249,10 +249,14 @@ def build_facts(facts: Iterable[tuple[str | RenderableType, str | RenderableType
     return table
 
 
-def build_mark(*, ok: bool, optional: bool) -> Text:
-    """Return the mark before what a check found: good, bad, or (a dash) neither."""
+def build_mark(*, ok: bool, optional: bool, warns: bool = False) -> Text:
+    """Return the mark before what a check found: good, bad, or neither (a dash; `!` for what may
+    not be meant).
+    """
     from rich.text import Text
 
     if not ok:
         return Text("✗", style="bold red")
+    if warns:
+        return Text("!", style="yellow")
     return Text("–", style="dim") if optional else Text("✓", style="green")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from config.errors import ConfigError
+from config.settings import describe_twins
 from tasks.checks.credential_ends import check_secret
 from tasks.checks.findings import Finding, absent
 from tasks.checks.permissions import FEATURES, STEPS, find_lacking, needs_of
@@ -27,6 +28,7 @@ from worker.sending.credential_ends import note_end
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from config.settings import Settings
     from worker.services import Services
     from worker.signin.credentials import AccessToken
 
@@ -55,7 +57,7 @@ async def check_connection(
     with suppress(TokenUnavailable):  # signing in will say so
         connection = await services.resolved(name)
     findings = [
-        *_shared(connection, by_tenant or list_by_tenant(services)),
+        *_shared(services.settings(), connection, by_tenant or list_by_tenant(services)),
         *await _certificate(services, connection, soon),
     ]
     try:
@@ -274,8 +276,12 @@ def list_by_tenant(services: Services) -> dict[str, list[str]]:
     return found
 
 
-def _shared(connection: Connection, by_tenant: Mapping[str, Sequence[str]]) -> list[Finding]:
-    others = [name for name in by_tenant.get(connection.tenant_key, ()) if name != connection.name]
+def _shared(settings: Settings, connection: Connection, by_tenant: Mapping[str, Sequence[str]]) -> list[Finding]:
+    found = by_tenant.get(connection.tenant_key, ())
+    others = [name for name in found if name != connection.name]
     if not others:
         return []
+    lines = sorted(name for name in found if settings.listed and name in settings.listed.connections)
+    if connection.name in lines and len(lines) > 1:
+        return [Finding(True, describe_twins(lines), warns=True)]
     return [Finding(True, f"The same tenant as {', '.join(others)}: they share its quota.")]

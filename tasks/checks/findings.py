@@ -10,12 +10,13 @@ class Finding:
     """One sentence; `ok` False: somebody has to do something, the sentence says who and what.
 
     `optional`: something that nothing needs is not there, or not known, which is neither good nor
-    bad.
+    bad. `warns`: something that may not be meant.
     """
 
     ok: bool
     what: str
     optional: bool = False
+    warns: bool = False
 
 
 def absent(what: str) -> Finding:

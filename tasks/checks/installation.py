@@ -48,6 +48,7 @@ class Fact:
     ok: bool
     what: str
     optional: bool = False  # as of a finding
+    warns: bool = False
 
 
 async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
@@ -81,7 +82,7 @@ async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
     for name in sorted(settings.connections):
         connection = settings.connection(name)
         for finding in await check_connection(services, name):
-            yield Fact(name, finding.ok, finding.what, finding.optional)
+            yield Fact(name, finding.ok, finding.what, finding.optional, finding.warns)
         if connection.realm not in asked:
             clock = await _graph_clock(services, name)
             if clock is not None:

@@ -171,12 +171,15 @@ def build_plan(
     mailed_by: str = "",
     stages: Sequence[StageAhead] = (),
     operation: Operation | None = None,
+    twins: Sequence[str] = (),
 ) -> Plan:
     """Tell the plan of a loaded list. `rehearsal`: against the sandbox, where nobody is mailed;
-    `mailed_by`: who sends the e-mails, where it is not Microsoft.
+    `mailed_by`: who sends the e-mails, where it is not Microsoft; `twins`: what is said of other
+    connections of the tenant.
     """
     pilot = loaded.loading.pilot if 0 < loaded.loading.pilot < loaded.to_send else 0
     risks = [
+        *twins,
         *_end_risks(loaded),
         *_member_risks(loaded),
         *([] if mailed_by else _message_risks(loaded)),

@@ -175,6 +175,7 @@ async def plan(services: Services, request: Request, prepared: Prepared, *, rehe
         mailed_by=name_mailer(connection),
         stages=prepared.stages,
         operation=operation,
+        twins=services.settings().tell_twins([connection.name]),
     )
 
 

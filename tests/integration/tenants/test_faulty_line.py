@@ -80,3 +80,27 @@ def test_it_can_be_stopped_and_goes_on(usher: Usher, folder: Path) -> None:
         assert usher.run("connections", "reopen", "all").status == 0
         status, after, said = run(usher, "jobs", "watch", told["job"], "--wait", "20")
         assert (status, after["invited"]) == (0, 2), said
+
+
+def test_two_lines_of_one_tenant_are_no_good_line(usher: Usher, folder: Path) -> None:
+    """List, check, doctor, the plans and `add` say so; and nobody is kept from anything."""
+    listed = folder / "tenants.csv"
+    whole = listed.read_text()
+    adatum = next(line for line in whole.splitlines() if line.startswith("adatum"))
+    listed.write_text(whole + adatum.replace("adatum", "donar", 1) + "\n")
+    sentence = "adatum, approved and donar are the same tenant: if that is not meant, mend tenant_id"
+    try:
+        assert sentence in usher.run("connections", "list", COLUMNS="300").err
+        checked = usher.run("connections", "check", "donar", COLUMNS="300")
+        assert (checked.status, f"!  {sentence}" in checked.out) == (0, True), checked.out
+        assert f"!  {sentence}" in usher.run("doctor", COLUMNS="300").out
+        for chosen in ("donar", "donar,bellows"):
+            done = usher.run("invite", "-", "-c", chosen, "--dry-run", text=listed_text(1), COLUMNS="300")
+            assert (done.status, sentence in done.err) == (0, True), done.err
+        done = usher.run("guests", "delete", "-", "-c", "donar,bellows", text=listed_text(1), COLUMNS="300")
+        assert sentence in done.err, done.err
+        tenant, there = adatum.split(";")[1], {"USHER_APPS__MSP__AUTHORITY": usher.sandbox.ready["url"]}
+        done = usher.run("connections", "add", "eps", "--app", "msp", "--tenant", tenant, COLUMNS="300", **there)
+        assert (done.status, "adatum, approved, donar and eps are the same tenant" in done.err) == (0, True), done.err
+    finally:
+        listed.write_text(whole)

@@ -8,7 +8,7 @@ import pytest
 
 from config.errors import ConfigError, FaultyConnection, UnknownConnection
 from config.reader import load_settings
-from config.settings import Settings
+from config.settings import Settings, describe_twins
 from config.watch import Watched
 
 TENANT = "00000000-0000-4000-8000-0000000000{:02d}"
@@ -388,3 +388,27 @@ def test_no_connection_is_called_as_several_are(tmp_path: Path, name: str) -> No
     table = f'[connections.{name}]\ntenant_id = "a.example"\nclient_id = "x"\nclient_secret = "env:S"\n'
     with pytest.raises(ConfigError, match="must be another name: all and tag mean several connections"):
         read(tmp_path, HEAD + LINES, APP + table)
+
+
+def test_two_lines_of_one_tenant_are_told(tmp_path: Path) -> None:
+    """A line filled down; and not two tables, which somebody wrote by hand."""
+    table = '[connections.{}]\napp = "msp"\ntenant_id = "{}"\n'
+    own = table.format("one", "x.example") + table.format("two", "x.example") + table.format("three", "b.example")
+    lines = HEAD + "alfa,a.example,msp,\nbeta,A.example,msp,\ngamma,b.example,msp,\ndelta,d.example,msp,\n"
+    settings = read(tmp_path, lines, APP + own)
+    advice = "if that is not meant, mend tenant_id in the list of connections."
+    assert settings.tell_twins(["alfa", "beta", "delta", "one", "two"]) == [
+        f"alfa and beta are the same tenant: {advice}"
+    ]
+    assert not settings.tell_twins(["three", "gamma"])
+    assert describe_twins([f"c{n}" for n in range(7)]).startswith("c0, c1, c2, c3, c4 and 2 more are the same tenant")
+
+
+def test_a_last_line_that_may_be_cut_is_faulty(tmp_path: Path) -> None:
+    """Half of it would be a good one without its last settings."""
+    head = "name,tenant_id,app,require_approval\nalfa,a.example,msp,true\n"
+    assert not read(tmp_path, f"{head}beta,b.example,msp,true").complaints
+    settings = read(tmp_path, f"{head}beta,b.example,msp")
+    assert sorted(settings.connections) == ["alfa"]
+    assert "line 3: it may be cut off" in settings.complaints[0]
+    assert sorted(read(tmp_path, f"{head}beta,b.example,msp\n").connections) == ["alfa", "beta"]
