@@ -31,20 +31,14 @@ if TYPE_CHECKING:
     help="The Directory (tenant) ID, where neither the configuration nor the ledger knows it any more.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask; without a terminal nothing is erased without it.")
-@click.option(
-    "--still-configured",
-    "forced",
-    is_flag=True,
-    help="Though the connection is configured: who was invited is unknown.",
-)
 @json_option("One JSON object with counts instead of sentences.")
 @click.pass_obj
-def forget(session: Session, name: str, tenant: str, yes: bool, forced: bool) -> int:
+def forget(session: Session, name: str, tenant: str, yes: bool) -> int:
     """Remove all that usher holds of a connection's tenant: jobs with their rows, the index of
     guests, who was reminded or disabled, schedules' runs, gates and counts.
 
-    Refused while NAME is configured (usher connections remove) or jobs of it have not ended. The
-    audit trail stays for as long as it is kept, without the hashes of addresses. Files of results,
+    Refused while jobs of it have not ended, or somebody holds it and it is configured. The audit
+    trail stays for as long as it is kept, without the hashes of addresses. Files of results,
     and guests in the tenant, are not touched.
     """
     from config.values import parse_name
@@ -55,20 +49,18 @@ def forget(session: Session, name: str, tenant: str, yes: bool, forced: bool) ->
         raise click.UsageError(f"{name[:64]!r} cannot be a connection's name: it {error}.") from None
     return work_on_ledger(
         session,
-        lambda terminal, place, services: _forget(terminal, place, services, name, tenant, yes=yes, forced=forced),
+        lambda terminal, place, services: _forget(terminal, place, services, name, tenant, yes=yes),
         sealed=True,
     )
 
 
-async def _forget(
-    terminal: Terminal, place: Place, services: Services, name: str, tenant: str, *, yes: bool, forced: bool
-) -> int:
+async def _forget(terminal: Terminal, place: Place, services: Services, name: str, tenant: str, *, yes: bool) -> int:
     from tasks.telling.words import many
     from worker.people.forget_connection import find_held, forget_connection, was_known
 
     held = await find_held(services, name, tenant)
     if name in place.settings.connections:
-        await _need_left(services, held, forced=forced)
+        await _keep_hold(services, name)
     elif not held.anything and not tenant and not await was_known(services, name):
         raise Refusal(_unknown(name))
     _warn(terminal, place, held)
@@ -96,25 +88,16 @@ def _unknown(name: str) -> str:
     )
 
 
-async def _need_left(services: Services, held: Held, *, forced: bool) -> None:
-    """Raise `Refusal` for a connection that is still configured: without its memory the next list
-    mails everybody again; and a hold by an operator would go with it.
-    """
+async def _keep_hold(services: Services, name: str) -> None:
+    """Raise `Refusal` where an operator's hold would go while the connection may still send."""
     from worker.ledger.gates import HoldReason
 
-    name = held.name
-    remove = f"take it out of the configuration first (usher connections remove {name})"
-    if not forced:
-        raise Refusal(
-            f"Connection {name} is still configured, so nothing was erased: whoever was invited through it would be"
-            f" unknown to usher, and the next list would mail them again. Where the customer has left, {remove}; where"
-            " it is to stay and only its memory to go, say --still-configured."
-        )
     gate = await services.gates.of(name)
     if gate.kind is HoldReason.OPERATOR:
         raise Refusal(
             f"Connection {name} is still configured and held ({gate.why}), so nothing was erased: the hold would go,"
-            f" and the next list would be sent. Reopen it (usher connections reopen {name}), or {remove}."
+            f" and the next list would be sent. Reopen it (usher connections reopen {name}), or take it out of the"
+            f" configuration first (usher connections remove {name})."
         )
 
 
@@ -133,8 +116,12 @@ def _warn(terminal: Terminal, place: Place, held: Held) -> None:
             f"{schedules} {', '.join(fed)} of the configuration {names} connection {held.name}: the next run begins a"
             " job again, so take it out first."
         )
-    elif held.name in settings.connections:
-        terminal.warn(f"Connection {held.name} is still configured: whoever sends by it is taken in again.")
+    if held.name in settings.connections:
+        terminal.warn(
+            f"Connection {held.name} is still configured, and whoever was invited through it will be unknown: the next"
+            f" list mails them again. Where the customer has left, take it out first (usher connections remove"
+            f" {held.name})."
+        )
 
 
 def _tell(terminal: Terminal, held: Held, gone: Gone, keep_days: int) -> None:

@@ -172,22 +172,21 @@ def test_nothing_but_the_audit_is_left(usher: Usher) -> None:
 
     config = usher.folder / "usher.toml"
     config.write_text(re.sub(rf"\[schedules\.{LEAVER}-retry-failed\][^\[]*", "", config.read_text()))
-    refused = usher.run("connections", "forget", LEAVER, "--yes")
-    assert (refused.status, "is still configured, so nothing was erased" in refused.err) == (2, True), refused
-    unasked = usher.run("connections", "forget", LEAVER, "--still-configured")
+    unasked = usher.run("connections", "forget", LEAVER)
     assert (unasked.status, "say it with --yes" in unasked.err) == (2, True), unasked
+    assert "is still configured, and whoever was invited through it will be unknown" in unasked.err
     assert usher.run("connections", "hold", LEAVER, "--reason", "They asked us to stop").status == 0
-    held = usher.run("connections", "forget", LEAVER, "--still-configured", "--yes")
+    held = usher.run("connections", "forget", LEAVER, "--yes")
     assert (held.status, "They asked us to stop" in held.err, "the hold would go" in held.err) == (2, True, True), held
     assert usher.run("connections", "reopen", LEAVER).status == 0
     assert {key: value for key, value in keys_of(usher).items() if tenant in key} == mine, "nothing was erased"
-    removed = usher.run("connections", "forget", LEAVER, "--still-configured", "--yes", "--json")
+    removed = usher.run("connections", "forget", LEAVER, "--yes", "--json")
     assert removed.status == 0, removed.err
     assert "Schedule more, added at run time, names fabrikam among others" in removed.err
     told = json.loads(removed.out)
     assert (told["jobs"], told["notices"], told["schedules"]) == (5, 1, 5), told
     assert all(told[count] for count in ("rows", "tenant_keys", "gates", "counts", "audited")), told
-    again = usher.run("connections", "forget", LEAVER, "--still-configured", "--yes")
+    again = usher.run("connections", "forget", LEAVER, "--yes")
     assert (again.status, "holds nothing of connection" in again.out) == (0, True), again
 
     def names(thing: object) -> bool:
