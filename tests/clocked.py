@@ -39,7 +39,7 @@ def counting_clock(key: str) -> Callable[[str], str]:
     counted = f"  return 1800000000000 + redis.call('INCRBY', '{key}', 10)\n"
 
     def change(source: str) -> str:
-        assert _REAL in source, "the scripts read the clock in another way now"
+        assert _REAL in source or "'TIME'" not in source, "the scripts read the clock in another way now"
         return source.replace(_REAL, counted)
 
     return change
