@@ -4,6 +4,7 @@ here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ class FileLine(NamedTuple):
         return f"FileLine(line={self.line}, number={self.number})"
 
 
-class RecordReader:
+class RecordReader(ABC):
     """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises
     `InputError`.
     """
@@ -69,29 +70,29 @@ class RecordReader:
     """
     first_surplus = 0
 
-    def __iter__(self) -> Iterator[RawRecord | BadRow]:
-        raise NotImplementedError
+    @abstractmethod
+    def __iter__(self) -> Iterator[RawRecord | BadRow]: ...
 
+    @abstractmethod
     def lines(self) -> Iterator[FileLine]:
         """Yield, instead of the records, everything below the headings as it stands; the guests'
         numbers are the same.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the file as read so far; complete when the iteration is."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def description(self) -> tuple[str, ...]:
         """How the file is read, in a few words each; certain when everything has been read."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def read(self) -> tuple[tuple[str, str], ...]:
         """The fields that are read, each with the heading or key it is taken from."""
-        raise NotImplementedError
 
     @property
     def is_result(self) -> bool:
