@@ -8,9 +8,8 @@ import pytest
 
 from config.errors import ConfigError, FaultyConnection
 from config.reader import load_settings
-from config.settings import Settings, describe_twins
-from config.watch import Watched
-from tests.unit.config.test_listed import APP, TENANT, faults, read, write
+from config.settings import describe_twins
+from tests.unit.config.test_listed import APP, TENANT, faults, read, watch, write
 
 LINES = "".join(f"{name},{TENANT.format(n)},msp,eu\n" for n, name in enumerate(("alfa", "beta", "gamma")))
 HEAD = "name,tenant_id,app,tags\n"
@@ -102,16 +101,8 @@ def test_whoever_names_a_line_that_went_is_told_of(tmp_path: Path) -> None:
 def test_a_faulty_line_leaves_what_was_known(tmp_path: Path) -> None:
     """While the process runs; all other lines count as they are now."""
     path = write(tmp_path, HEAD + LINES)
-    clock = [0.0]
-    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+    watched, look = watch(path)
     before = watched.settings
-
-    def look(text: str) -> Settings:
-        (tmp_path / "tenants.csv").write_text(text)
-        for _ in range(3):
-            clock[0] += 5
-            found = watched.settings
-        return found
 
     broken = (HEAD + LINES).replace(f"beta,{TENANT.format(1)}", "beta,no tenant") + "delta,d.example,msp,\n"
     for text in (broken, broken.replace("delta", "eps")):

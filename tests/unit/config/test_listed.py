@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,21 @@ def faults(folder: Path, lines: str, config: str = APP) -> list[str]:
     with pytest.raises(ConfigError) as error:
         read(folder, lines, config)
     return [fault.replace(f"{folder}/", "") for fault in error.value.faults]
+
+
+def watch(path: Path) -> tuple[Watched, Callable[[str], Settings]]:
+    """Return watched settings, and what writes another list and looks until it is believed."""
+    clock = [0.0]
+    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+
+    def look(lines: str) -> Settings:
+        path.with_name("tenants.csv").write_text(lines)
+        for _ in range(3):
+            clock[0] += 5
+            found = watched.settings
+        return found
+
+    return watched, look
 
 
 def test_a_line_is_a_connection(tmp_path: Path) -> None:
@@ -169,16 +185,8 @@ def test_connections_are_chosen_by_name_and_tag(tmp_path: Path) -> None:
 def test_a_changed_list_counts(tmp_path: Path) -> None:
     """Without a restart, and one that is broken leaves what was."""
     path = write(tmp_path, f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp\n")
-    clock = [0.0]
-    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+    watched, look = watch(path)
     first = watched.settings
-
-    def look(lines: str) -> Settings:
-        (tmp_path / "tenants.csv").write_text(lines)
-        for _ in range(3):
-            clock[0] += 5
-            found = watched.settings
-        return found
 
     second = look(f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp\nbeta,{TENANT.format(2)},msp\n")
     assert (sorted(first.connections), sorted(second.connections)) == (["alfa"], ["alfa", "beta"])
@@ -193,16 +201,8 @@ def test_a_list_that_was_cut_is_not_believed(tmp_path: Path) -> None:
     """
     lines = f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp\nbeta,contoso.com.au,msp\n"
     path = write(tmp_path, lines)
-    clock = [0.0]
-    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+    watched, look = watch(path)
     first = watched.settings
-
-    def look(text: str) -> Settings:
-        (tmp_path / "tenants.csv").write_text(text)
-        for _ in range(3):
-            clock[0] += 5
-            found = watched.settings
-        return found
 
     for cut in (lines[:-9], lines[:-1], lines[: lines.index(",msp")], "name,tenant_id,app\n", "name,ten", ""):
         assert look(cut) is first, cut
@@ -222,14 +222,9 @@ def test_a_list_that_never_ends_with_a_line_break_is_read(tmp_path: Path) -> Non
     """Programs write such files; only the loss of the line break tells of a cut."""
     lines = f"name,tenant_id,app\nalfa,{TENANT.format(1)},msp"
     path = write(tmp_path, lines)
-    clock = [0.0]
-    watched = Watched(lambda: load_settings({}, path), clock=lambda: clock[0])
+    watched, look = watch(path)
     assert [*watched.settings.connections] == ["alfa"]
-    (tmp_path / "tenants.csv").write_text(lines + f"\nbeta,{TENANT.format(2)},msp")
-    for _ in range(3):
-        clock[0] += 5
-        found = watched.settings
-    assert sorted(found.connections) == ["alfa", "beta"]
+    assert sorted(look(lines + f"\nbeta,{TENANT.format(2)},msp").connections) == ["alfa", "beta"]
 
 
 @pytest.mark.parametrize("column", ["authority", "graph_url"])
