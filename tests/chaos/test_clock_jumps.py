@@ -44,7 +44,7 @@ async def run(clocked: Clocked, rows: int, jumps: Sequence[int]) -> None:
             await until("s", True)
             await clocked.move(left.pop(0))
             await until("s", False)
-        site.sandbox.ask("faults", {"spec": "lost@batch=1/1"})
+        site.sandbox.ask("faults", {"spec": "504-after@item@invite=1/1"})
         await until("d", True)
         site.sandbox.ask("faults", {"spec": ""})
         await clocked.move(-2 * DAY)  # whatever waits now would wait for days
