@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.follow.follow import Followed
 from cli.follow.when_to_stop import End, exit_status
-from cli.ui.session import Session
 from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table, clean
 from tasks.messages.views import describe_job
 from tasks.rows.fields import ERROR_OF, STATUS_OF
@@ -23,6 +22,9 @@ from worker.operations.registry import find_operation
 from worker.services import Services
 from worker.store.client import OUTAGE
 
+if TYPE_CHECKING:
+    from cli.follow.run import Run
+
 _TROUBLED = ("failed", "in_doubt")
 _LOOKED_AT = 10_000
 """Of a job with more rows it is not looked up why some were skipped."""
@@ -30,18 +32,11 @@ SHOWN_ROWS = 20
 """Rows that did not end well are shown up to here; the command for all of them is named."""
 
 
-async def report(
-    session: Session,
-    terminal: Terminal,
-    services: Services,
-    followed: Followed,
-    *,
-    runs_on: bool = False,
-    thought_s: float = 0.0,
-) -> int:
+async def report(run: Run, services: Services, followed: Followed, *, thought_s: float = 0.0) -> int:
     """Show how a followed job stands, and return the exit status. `thought_s`: somebody took so
     long to let it go on.
     """
+    session, terminal = run.session, run.terminal
     view = followed.view
     if view is None:
         terminal.problem(
@@ -70,7 +65,7 @@ async def report(
             await show_troubled(terminal, services, view)
         if view.ended and counts.skipped and counts.rows <= _LOOKED_AT:
             await _show_skipped(terminal, services, view)
-    for sentence, command in how_to_go_on(followed, view, runs_on=runs_on):
+    for sentence, command in how_to_go_on(followed, view, runs_on=run.place.runs_on):
         terminal.warn(sentence, command)
     if not terminal.quiet and view.ended and (counts.done or counts.skipped):
         terminal.say(f"Everything about each row: usher jobs results {view.id} -o results.csv")

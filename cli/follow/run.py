@@ -4,20 +4,21 @@ it.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.follow.follow import Followed, follow
+from cli.follow.follow import Followed, follow, leave
 from cli.follow.report import report
+from cli.follow.together import report_together
 from cli.follow.when_to_stop import End
 from cli.ui.interrupts import Interrupts
 from cli.ui.place import Place, pause_left_behind
 from cli.ui.session import Session
 from cli.ui.terminal import Terminal
-from tasks.messages.views import describe_job
+from tasks.jobs.submissions import Submission, find_submission
 from tasks.telling.words import many, number
 from worker.ledger.job_view import JobView
 
@@ -46,8 +47,8 @@ class Run:
         return None if self.terminal.live else WAIT_S
 
 
-async def get_ready(run: Run, services: Services, connection: str, own: str = "") -> None:
-    """Name what earlier commands left behind, then have a worker. `own`: the job that is to run.
+async def get_ready(run: Run, services: Services, connection: str, own: Collection[str] = ()) -> None:
+    """Name what earlier commands left behind, then have a worker. `own`: the jobs that are to run.
     Raises `StackError`.
     """
     for warning in run.place.warnings:
@@ -70,35 +71,75 @@ def _name_unfinished(terminal: Terminal, views: Sequence[JobView]) -> None:
     terminal.warn(f"{many(len(views), 'unfinished job')} from before: {told}{more}. To go on:", example)
 
 
+@asynccontextmanager
+async def dropping(run: Run, drop: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+    """Drop what was loaded where the block that tells the plan, asks and starts it is left by an
+    error. `drop` returns False of what runs already, which goes on.
+    """
+    try:
+        yield
+    except BaseException:
+        if await drop():
+            run.session.accepted = ""
+        raise
+
+
 async def follow_and_report(
-    run: Run, services: Services, job: str, *, detach: bool = False, wait_s: float | None = None, pauses: bool = True
+    run: Run,
+    services: Services,
+    name: str,
+    jobs: Sequence[str] = (),
+    *,
+    detach: bool = False,
+    wait_s: float | None = None,
+    pauses: bool = True,
 ) -> int:
-    """Follow an accepted job and say how it stands in the end; returns the exit status."""
-    session, terminal, place = run.session, run.terminal, run.place
-    session.accepted = job
+    """Follow an accepted job, or the jobs of a submission, and say how they stand in the end;
+    returns the exit status.
+    """
+    jobs = jobs or (name,)
+    run.session.accepted = name
+    if detach and await _leave_running(run, services, name, jobs):
+        return 3
     thought_s = 0.0
     while True:
-        if detach:
-            view = await services.jobs.view(job)
-            if view is not None:
-                session.last = describe_job(view)
-                if not view.ended:
-                    await services.jobs.unfollow(job, os.getpid())
-                    terminal.show(f"Left running: usher jobs watch {job}")
-                    terminal.finish(session.last)
-                    return 3
-        followed = await follow(
-            session, terminal, run.interrupts, place, services, job, wait_s=run.patience_s(wait_s), pauses=pauses
-        )
-        status = await report(session, terminal, services, followed, runs_on=place.runs_on, thought_s=thought_s)
+        ends = await follow(run, services, name, jobs, wait_s=run.patience_s(wait_s), pauses=pauses)
+        if name in jobs:
+            status = await report(run, services, ends[0], thought_s=thought_s)
+        else:
+            status = report_together(run, name, ends)
         asked_s = time.monotonic()
-        if not goes_on_after_pilot(terminal, [followed]):
+        if not _goes_on_after_pilot(run.terminal, ends):
             return status
         thought_s += time.monotonic() - asked_s
-        await services.jobs.resume(job)
+        for followed in ends:
+            if followed.end is End.PILOT and followed.view is not None:
+                await services.jobs.resume(followed.view.id)
 
 
-def goes_on_after_pilot(terminal: Terminal, ends: Sequence[Followed]) -> bool:
+async def follow_started(
+    run: Run, services: Services, submission_id: str, *, detach: bool, wait_s: float | None
+) -> int:
+    """Name a submission that was started, and follow it; returns the exit status."""
+    run.terminal.tell(f"Submission {submission_id}")  # with --json too: whoever kills us has to know it
+    submission = await find_submission(services, submission_id)
+    assert submission is not None
+    return await follow_and_report(run, services, submission_id, submission.jobs, detach=detach, wait_s=wait_s)
+
+
+async def _leave_running(run: Run, services: Services, name: str, jobs: Sequence[str]) -> bool:
+    """Follow jobs no more, and say so, unless they have ended or are gone."""
+    views = await services.jobs.views(jobs)
+    if all(view.ended for view in views):
+        return False
+    await leave(services, jobs)
+    run.session.last = Submission(name, tuple(views)).describe()
+    run.terminal.show(f"Left running: usher jobs watch {name}")
+    run.terminal.finish(run.session.last)
+    return True
+
+
+def _goes_on_after_pilot(terminal: Terminal, ends: Sequence[Followed]) -> bool:
     """Ask, where somebody is there and a pilot is over, whether the others of its rows are sent."""
     over = [one for one in ends if one.end is End.PILOT and one.view is not None]
     if not over or any(one.by for one in over) or not terminal.interactive:

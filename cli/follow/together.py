@@ -1,182 +1,38 @@
-"""The jobs of one submission are followed together: one progress, until each of them has ended or
-only a person can let it go on.
-
-One connection's trouble ends nothing for the others. How each of them stands is told in the end.
+"""A command that followed the jobs of one submission ends with how each of them stands: their sum,
+a line a connection, and how to go on with all of them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from cli.follow.follow import (
-    LOOK_EVERY_S,
-    MARK_EVERY_S,
-    PAUSE_WITHIN_S,
-    Followed,
-    keep_place,
-    leave,
-    no_worker,
-    pause_soon,
-)
-from cli.follow.progress import Progress
+from cli.follow.follow import Followed
 from cli.follow.report import can_be_undone, how_to_go_on, outcome_table
-from cli.follow.run import goes_on_after_pilot
-from cli.follow.when_to_stop import DRAIN_S, End, Follower, exit_status
+from cli.follow.when_to_stop import End, exit_status
 from cli.ui.terminal import Terminal, build_table
 from tasks.forecast.several import NOBODYS_NAME
-from tasks.jobs.submissions import Submission, add_up, find_submission
+from tasks.jobs.submissions import Submission, add_up
 from tasks.telling.words import many, number, span
 from worker.channels import INVITE
-from worker.ledger.model import JobState, RowState
+from worker.ledger.model import RowState
 from worker.operations.operation import word_of
 from worker.operations.registry import find_operation
-from worker.store.client import OUTAGE, describe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
+    from collections.abc import Sequence, Set
 
     from rich.table import Table
 
     from cli.follow.run import Run
     from worker.ledger.job_view import JobView
-    from worker.services import Services
 
-_LOOK_PER_JOB_S = 0.01
-"""Many jobs are looked at less often: they are read anew each time."""
 _TOGETHER = (End.PAUSED, End.PILOT, End.LEFT, End.LOST)
 """Ends that are told once, for all jobs that ended so; others have a reason of their own."""
 _NO_END = (End.ENDED, End.CANCELLED)
 
 
-class Droppable(Protocol):
-    """Loaded jobs of one submission."""
-
-    async def drop(self) -> bool:
-        """Remove them. False: they run."""
-
-
-@asynccontextmanager
-async def dropping(run: Run, jobs: Droppable) -> AsyncIterator[None]:
-    """Drop loaded jobs where the block that tells the plan, asks and starts them is left by an
-    error. What runs already goes on.
-    """
-    try:
-        yield
-    except BaseException:
-        if await jobs.drop():
-            run.session.accepted = ""
-        raise
-
-
-async def follow_started(
-    run: Run, services: Services, submission_id: str, *, detach: bool, wait_s: float | None
-) -> int:
-    """Name a submission that was started, and follow it; returns the exit status."""
-    run.terminal.tell(f"Submission {submission_id}")  # with --json too: whoever kills us has to know it
-    submission = await find_submission(services, submission_id)
-    assert submission is not None
-    return await follow_together_and_report(run, services, submission, detach=detach, wait_s=wait_s)
-
-
-async def follow_together_and_report(
-    run: Run,
-    services: Services,
-    submission: Submission,
-    *,
-    detach: bool = False,
-    wait_s: float | None = None,
-    pauses: bool = True,
-) -> int:
-    """Follow accepted jobs and say how they stand in the end; returns the exit status."""
-    session, terminal = run.session, run.terminal
-    session.accepted, session.last = submission.id, submission.describe()
-    if detach and not submission.total.ended:
-        for job in submission.jobs:
-            await leave(services, job)
-        terminal.show(f"Left running: usher jobs watch {submission.id}")
-        terminal.finish(session.last)
-        return 3
-    while True:
-        ends = await _follow(run, services, submission, run.patience_s(wait_s), pauses=pauses)
-        status = _report(run, submission.id, ends)
-        if not goes_on_after_pilot(terminal, ends):
-            return status
-        for followed in ends:
-            if followed.end is End.PILOT and followed.view is not None:
-                await services.jobs.resume(followed.view.id)
-
-
-async def _follow(
-    run: Run, services: Services, submission: Submission, wait_s: float | None, *, pauses: bool
-) -> list[Followed]:
-    loop = asyncio.get_running_loop()
-    jobs, whole = submission.jobs, Follower(wait_s=None)
-    followers = {job: Follower(wait_s) for job in jobs}
-    views: Mapping[str, JobView] = {view.id: view for view in submission.views}
-    look_every_s = LOOK_EVERY_S + _LOOK_PER_JOB_S * len(jobs)
-    ends: dict[str, End | None] = {}
-    said: set[tuple[str, str]] = set()
-    marked_s, stopped_s, note = float("-inf"), None, ""
-    with run.interrupts.patiently() as asked, Progress(run.terminal) as progress:
-        while True:
-            now_s = loop.time()
-            if asked.is_set() and stopped_s is None:
-                stopped_s = now_s
-                if pauses:
-                    progress.say(f"Stopped by {run.interrupts.by}: pausing after the batches in flight.")
-                    going_on = [view for view in views.values() if not view.ended]
-                    await asyncio.gather(*(pause_soon(services, view.id, run.interrupts.by) for view in going_on))
-                else:
-                    ends = dict.fromkeys(jobs, End.LEFT)
-                    break
-            try:
-                if now_s - marked_s >= MARK_EVERY_S:
-                    mark = services.jobs.follow if pauses else services.jobs.watch
-                    await asyncio.gather(*(mark(job, os.getpid()) for job in jobs))
-                    marked_s = now_s
-                views = {view.id: view for view in await services.jobs.views(jobs)}
-                ends = {job: followers[job].see(views.get(job), now_s) for job in jobs}
-                note = no_worker(run.place) if whole.see_workers(len(await services.jobs.workers()), now_s) else ""
-            except OUTAGE as error:
-                ends = {job: followers[job].see_nothing(now_s) for job in jobs}
-                note = (
-                    f"Redis is away ({describe(error)}); what was accepted is safe, and usher goes on when it is back."
-                )
-            if views:
-                run.session.last = Submission(submission.id, tuple(views.values())).describe()
-                total = add_up(submission.id, [*views.values()])
-                whole.see(total, now_s)
-                progress.draw(total, whole, now_s, note)
-                _say_waits(progress, (view for job, view in views.items() if ends[job] is None), said)
-            if stopped_s is not None and now_s - stopped_s > DRAIN_S + PAUSE_WITHIN_S:
-                ends = {job: end or End.LOST for job, end in ends.items()}
-            if None not in ends.values():
-                break
-            note = await keep_place(run.place, progress) or note
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.sleep(look_every_s) if asked.is_set() else asked.wait(), look_every_s)
-    for job in jobs:
-        await leave(services, job)
-    return [
-        Followed(end, views.get(job), run.interrupts.by, note if end in (End.LOST, End.STUCK) else "")
-        for job, end in ends.items()
-        if end is not None
-    ]
-
-
-def _say_waits(progress: Progress, views: Iterable[JobView], said: set[tuple[str, str]]) -> None:
-    """Say once what a job waits for, while the others go on."""
-    for view in views:
-        if view.state is JobState.HELD and view.why and (view.id, view.why) not in said:
-            said.add((view.id, view.why))
-            progress.say(f"{view.connection} waits: {view.why}")
-
-
-def _report(run: Run, submission: str, ends: Sequence[Followed]) -> int:
+def report_together(run: Run, submission: str, ends: Sequence[Followed]) -> int:
     """Show how each job stands, and return the exit status of all."""
     terminal = run.terminal
     views = [followed.view for followed in ends if followed.view is not None]

@@ -8,8 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.follow.run import Run
-from cli.follow.together import dropping, follow_started
+from cli.follow.run import Run, dropping, follow_started
 from cli.invite.bad_rows import report_bad
 from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request
@@ -54,7 +53,7 @@ async def send_split(run: Run, services: Services, request: Request, split: Spli
     run.session.told = several.describe_withheld()
     if not several.parts:
         return _end_withheld(terminal, request, several)
-    async with dropping(run, several):
+    async with dropping(run, several.drop):
         report_bad(terminal, request, several.loaded)
         if request.dry_run:
             return await _dry_run(run, several, request)

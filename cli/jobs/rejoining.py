@@ -1,42 +1,51 @@
-"""`usher jobs watch` and `resume`: following a job that was submitted before."""
+"""`usher jobs watch` and `resume`: following what was submitted before, a job or a submission."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.follow.run import Run, follow_and_report, get_ready
-from cli.jobs.several import resume_submission, watch_submission
-from tasks.jobs.finding import find_job
 from tasks.jobs.moving import refuse_resume
-from tasks.jobs.submissions import match_submission
+from tasks.jobs.submissions import Submission, find_any
+from tasks.jobs.together import resume_all
 from worker.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.ledger.job_view import JobView
 
 
 async def watch_job(run: Run, services: Services, wanted: str, wait_s: float | None) -> int:
-    """Follow a job to its end, and leave it as it is: whoever submitted it decides what becomes of
-    it.
+    """Follow a job, or all of a submission, to its end, and leave it as it is: whoever submitted it
+    decides what becomes of it.
     """
-    if submission := await match_submission(services, wanted):
-        return await watch_submission(run, services, submission, wait_s)
-    view = await find_job(services, wanted)
-    await services.jobs.watch(view.id, os.getpid())
-    if not view.ended:
-        await get_ready(run, services, view.connection, own=view.id)
-    return await follow_and_report(run, services, view.id, wait_s=wait_s, pauses=False)
+    found = await find_any(services, wanted)
+    for job in found.jobs:
+        await services.jobs.watch(job, os.getpid())
+    if found.going_on:
+        await _get_ready(run, services, found, found.going_on)
+    return await follow_and_report(run, services, found.id, found.jobs, wait_s=wait_s, pauses=False)
 
 
 async def resume_job(run: Run, services: Services, wanted: str, options: dict[str, Any]) -> int:
-    """Let a paused job run on, and follow it."""
-    if submission := await match_submission(services, wanted):
-        return await resume_submission(run, services, submission, options)
-    view = await find_job(services, wanted)
-    refuse_resume(view)
-    await services.jobs.follow(view.id, os.getpid())
-    if view.awaits_approval:  # which only `approve` lets go: what is lifted is a pause
-        await services.jobs.resume(view.id)
-    elif not view.ended:
-        await get_ready(run, services, view.connection, own=view.id)
-        run.session.accepted = view.id
-        await services.jobs.resume(view.id)
-    return await follow_and_report(run, services, view.id, detach=options["detach"], wait_s=options["wait_s"])
+    """Let a paused job run on, or all of a submission, and follow it. One that waits for approval,
+    which only `approve` lets go, is not paused then.
+    """
+    found = await find_any(services, wanted)
+    for view in found.views if found.is_job else found.going_on:
+        refuse_resume(view)
+    for job in found.jobs:
+        await services.jobs.follow(job, os.getpid())
+    if may_run := [view for view in found.going_on if not view.awaits_approval]:
+        await _get_ready(run, services, found, may_run)
+    run.session.accepted = found.id
+    await resume_all(services, found)
+    following = {key: options[key] for key in ("detach", "wait_s")}
+    return await follow_and_report(run, services, found.id, found.jobs, **following)
+
+
+async def _get_ready(run: Run, services: Services, found: Submission, views: Sequence[JobView]) -> None:
+    names = [view.connection for view in views]
+    await get_ready(run, services, next(filter(run.place.is_built_in, names), names[0]), found.jobs)

@@ -4,26 +4,22 @@ its jobs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.follow.report import outcome_table
-from cli.follow.run import get_ready
-from cli.follow.together import connection_table, follow_together_and_report, tell_results
+from cli.follow.together import connection_table, tell_results
 from cli.ui.confirming import confirm, confirm_for_good
 from cli.ui.terminal import Terminal, build_facts
 from tasks.gone import gone_words
-from tasks.jobs.moving import refuse_resume
 from tasks.jobs.submissions import Submission
-from tasks.jobs.together import approve_all, cancel_all, delete_all, pause_all, refuse_approval_of_all, resume_all
+from tasks.jobs.together import approve_all, cancel_all, delete_all, pause_all, refuse_approval_of_all
 from tasks.telling.waiting import waiting_words
 from tasks.telling.words import many, moment
 from worker.ledger.approval import submitter_of
 from worker.ledger.audit.account import find_person
 
 if TYPE_CHECKING:
-    from cli.follow.run import Run
     from config.settings import Settings
     from worker.ledger.job_view import JobView
     from worker.services import Services
@@ -121,36 +117,6 @@ async def approve_submission(
         is_approved += f" {many(len(paused), 'job')} of them {_stay(paused)} paused, as before."
     terminal.show(f"{is_approved} To go on: usher jobs {verb} {submission.id}")
     return _finish(terminal, after)
-
-
-async def watch_submission(run: Run, services: Services, submission: Submission, wait_s: float | None) -> int:
-    """Follow every job to its end, and leave them as they are."""
-    for job in submission.jobs:
-        await services.jobs.watch(job, os.getpid())
-    if not submission.total.ended:
-        await _get_ready(run, services, submission)
-    return await follow_together_and_report(run, services, submission, wait_s=wait_s, pauses=False)
-
-
-async def resume_submission(run: Run, services: Services, submission: Submission, options: dict[str, Any]) -> int:
-    """Let every paused job run on, and follow them all."""
-    for view in submission.going_on:
-        refuse_resume(view)
-    for job in submission.jobs:
-        await services.jobs.follow(job, os.getpid())
-    if submission.going_on:
-        await _get_ready(run, services, submission)
-        run.session.accepted = submission.id
-        submission = await resume_all(services, submission)
-    return await follow_together_and_report(
-        run, services, submission, detach=options["detach"], wait_s=options["wait_s"]
-    )
-
-
-async def _get_ready(run: Run, services: Services, submission: Submission) -> None:
-    names = [view.connection for view in submission.going_on]
-    built_in = [name for name in names if run.place.is_built_in(name)]
-    await get_ready(run, services, (built_in or names)[0])
 
 
 def _stay(views: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ and named, and waits for `usher jobs resume`.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -148,11 +148,11 @@ def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = 
         )
 
 
-async def pause_left_behind(place: Place, services: Services, own: str = "") -> list[JobView]:
+async def pause_left_behind(place: Place, services: Services, own: Collection[str] = ()) -> list[JobView]:
     """Pause what was left running on the private stack by commands that were killed; return the
     unfinished jobs of earlier commands.
 
-    `own` is the job that this command is about to follow. Jobs that another command follows right
+    `own` are the jobs that this command is about to follow. Jobs that another command follows right
     now are left alone.
     """
     from worker.ledger.model import JobState
@@ -164,7 +164,7 @@ async def pause_left_behind(place: Place, services: Services, own: str = "") -> 
     attached = set(status.commands if status else ()) - {os.getpid()}
     unfinished = []
     for view in await services.jobs.listed(newest=_LOOK_BACK):
-        if view.ended or view.id == own or await services.jobs.follower(view.id) in attached:
+        if view.ended or view.id in own or await services.jobs.follower(view.id) in attached:
             continue
         if view.state is JobState.LOADING and datetime.now(UTC) - view.created_at > _ABANDONED:
             await services.jobs.drop(view.id)  # nothing of it was accepted

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import Refusal
+from tasks.jobs.finding import find_job
 from tasks.messages.views import describe_job
 from tasks.telling.words import many
 from worker.channels import NOBODYS
@@ -25,10 +26,17 @@ _TOLD_FIRST = (JobState.LOADING, JobState.RUNNING, JobState.HELD, JobState.PAUSE
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A submission and its jobs as they stand, by their connections' names."""
+    """A submission and its jobs as they stand, by their connections' names. A job by itself is one
+    too, of the job's id.
+    """
 
     id: str
     views: tuple[JobView, ...]
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job by itself."""
+        return self.views[0].id == self.id
 
     @property
     def jobs(self) -> list[str]:
@@ -48,11 +56,13 @@ class Submission:
     @property
     def total(self) -> JobView:
         """All of it as if it were one job of its id."""
-        return add_up(self.id, self.views)
+        return self.views[0] if self.is_job else add_up(self.id, self.views)
 
     def describe(self) -> dict[str, Any]:
         """Return the one object of `--json`."""
         told = describe_job(self.total)
+        if self.is_job:
+            return told
         del told["job"], told["connection"]
         return {"submission": self.id, **told, "jobs": [describe_job(view) for view in self.views]}
 
@@ -79,6 +89,14 @@ async def match_submission(services: Services, wanted: str) -> Submission | None
             raise Refusal(f"{len(found)} submissions or more begin with {wanted}: {', '.join(found[:4])}, …")
         wanted = found[0] if found else wanted
     return await find_submission(services, wanted)
+
+
+async def find_any(services: Services, wanted: str) -> Submission:
+    """Return the submission, or the job by itself, that a person calls so. Raises `Refusal`."""
+    if submission := await match_submission(services, wanted):
+        return submission
+    view = await find_job(services, wanted)
+    return Submission(view.id, (view,))
 
 
 async def list_together(services: Services, newest: int) -> list[JobView]:
