@@ -20,7 +20,19 @@ connection's. Nothing of it is ever sent, and it is in no connection's numbers.
 
 def name_channel(connection: str, operation: str) -> str:
     """Return a channel's name."""
-    return connection if operation == INVITE else f"{connection}+{operation}"
+    return f"{connection}+{name}" if (name := name_operation(operation)) else connection
+
+
+def name_operation(operation: str) -> str:
+    """Return what is told of a job's operation; '' of an invitation, which each was before there
+    were others.
+    """
+    return "" if operation == INVITE else operation
+
+
+def describe_operation(operation: str) -> dict[str, str]:
+    """Return the same as one of the fields of an object."""
+    return {"operation": name} if (name := name_operation(operation)) else {}
 
 
 def split_channel(name: str) -> tuple[str, str]:

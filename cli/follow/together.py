@@ -14,13 +14,10 @@ from cli.ui.terminal import Terminal, build_table
 from tasks.forecast.several import NOBODYS_NAME
 from tasks.jobs.submissions import Submission, add_up
 from tasks.telling.words import many, number, span
-from worker.channels import INVITE
-from worker.ledger.model import RowState
-from worker.operations.operation import word_of
 from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Sequence
 
     from rich.table import Table
 
@@ -82,23 +79,14 @@ def _how_to_go_on(submission: str, ends: Sequence[Followed], *, runs_on: bool) -
 def connection_table(views: Sequence[JobView]) -> Table:
     """Return a line a connection: its job, how that stands, and its rows."""
     names = ("rows", "done", "already", "skipped", "failed", "in_doubt", "pending")
-    done, already = _words_of({view.operation for view in views})
+    operations = {view.operation for view in views}
+    done, already = find_operation(operations.pop()).headings if len(operations) == 1 else ("Done", "Already")
     headings = ("Connection", "Job", "State", "Rows", done, already, "Skipped", "Failed", "In doubt", "Left")
     rows = []
     for view in views:
         counts = [number(n) if (n := getattr(view.counts, name)) else "" for name in names]
         rows.append((view.connection or NOBODYS_NAME, view.id, view.state.value, *counts))
     return build_table(headings, rows, right=headings[3:])
-
-
-def _words_of(operations: Set[str]) -> tuple[str, str]:
-    """Return what is said above the rows to which it was done, and above those that were so."""
-    if operations == {INVITE}:
-        return "Invited", "Guests"
-    if len(operations) > 1:
-        return "Done", "Already"
-    operation = find_operation(next(iter(operations)))
-    return word_of(RowState.DONE, operation).replace("_", " ").capitalize(), "Already"
 
 
 def tell_results(terminal: Terminal, submission: str, total: JobView) -> None:

@@ -23,7 +23,7 @@ from tasks.messages.views import describe_job
 from tasks.telling.stages import open_stages
 from tasks.telling.waiting import waiting_words
 from tasks.telling.words import many, moment, number
-from worker.channels import INVITE
+from worker.channels import name_operation
 from worker.errors import UsherError
 from worker.ledger.approval import read_approved, submitter_of
 from worker.ledger.job_view import JobView
@@ -71,7 +71,7 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         stages = [", ".join(open_stages(view))] if staged else []
         rows.append([view.id, view.connection, view.state.value, *counts, *stages, moment(view.created_at), source])
     right = headings[3:10]
-    if any(view.operation != INVITE for view in views):
+    if any(name_operation(view.operation) for view in views):
         right = tuple(_OF_ANY.get(heading, heading) for heading in right)
         headings = (*headings[:2], "Operation", *(_OF_ANY.get(heading, heading) for heading in headings[2:]))
         for view, row in zip(views, rows, strict=True):
@@ -103,7 +103,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     facts = {
         "Job": view.id,
         "Connection": view.connection,
-        "Operation": "" if view.operation == INVITE else view.operation,
+        "Operation": name_operation(view.operation),
         "State": view.state.value + (f" ({view.why})" if view.why and view.state is not JobState.HELD else ""),
         "Submission": str(view.info.get(SUBMISSION, "")),
         "Rows": number(view.counts.rows),

@@ -79,7 +79,7 @@ async def check_connection(
         disproved.add(HoldReason.PERMISSION)
     findings += await _gate(services, name, disproved)
     for step in STEPS:
-        if step != INVITE:
+        if not OPERATIONS[step].invites:
             findings += await _gate_of_step(services, name, step, token.roles)
     return findings
 
@@ -110,7 +110,7 @@ def _may_invite(roles: frozenset[str] | None) -> bool:
     return roles is not None and STEPS[INVITE].is_met(roles)
 
 
-_NOT_INSISTED_ON = {INVITE} | {name for name in STEPS if not OPERATIONS[name].rules.is_shown}
+_NOT_INSISTED_ON = {name for name in STEPS if OPERATIONS[name].invites or not OPERATIONS[name].rules.is_shown}
 """What is told by itself, or may be granted where no token tells of it."""
 
 
@@ -162,11 +162,12 @@ def _granted(roles: frozenset[str], features: Sequence[str]) -> list[Finding]:
 
 def _step(name: str, roles: frozenset[str]) -> Finding:
     """Say of one operation whether the app may do it. Only inviting is what every job needs."""
-    need, rules = STEPS[name], OPERATIONS[name].rules
+    need, operation = STEPS[name], OPERATIONS[name]
+    rules = operation.rules
     lacking = find_lacking(name, roles)
     if not lacking:
         return Finding(True, f"The app may {rules.verb}.")
-    if name == INVITE:
+    if operation.invites:
         what = f"The app may not {rules.verb}: grant the application permission {need.permission} and admin consent."
         return Finding(False, what)
     if not rules.is_shown:

@@ -17,7 +17,6 @@ from worker.graph.guests import READ_SIGN_INS
 from worker.graph.new_users import CREATE_USERS
 from worker.graph.users import READ_ROLES
 from worker.ledger.job_targets import TargetKind
-from worker.operations.invite import Invite
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ _GUARD = tuple(
 STEPS: dict[str, Need] = {
     name: _need_of(operation.rules)
     for name, operation in OPERATIONS.items()
-    if operation.rules.permission and not operation.alone and (name == INVITE or not isinstance(operation, Invite))
+    if operation.rules.permission and not operation.alone and (operation.takes_lists or not operation.invites)
 }
 """What each operation needs: the invitation, and each stage that may follow it."""
 _SIGN_INS = Need(

@@ -16,7 +16,7 @@ from tasks.forecast.tally import Tally, list_gaps
 from tasks.forecast.targets import StageAhead, properties_read
 from tasks.rows.domain_slips import describe_domains
 from tasks.telling.words import number
-from worker.channels import INVITE
+from worker.channels import describe_operation
 from worker.directory.rules import fetch_rules
 from worker.operations.foreseen import Would
 from worker.operations.operation import MAILED, Channel
@@ -137,7 +137,7 @@ def describe_dry_run(plan: Plan, forecast: Forecast) -> dict[str, Any]:
     told |= {"tenant": plan.tenant, "seconds": round(plan.seconds, 1)}
     if plan.stages:
         told["stages"] = describe_stages(plan.stages)
-    operation = {} if plan.operation.name == INVITE else {"operation": plan.operation.name}
+    operation = describe_operation(plan.operation.name)
     job = {"job": None, "connection": plan.connection, **operation, "state": "cancelled", **plan.counts}
     return {**job, "plan": {**told, **_describe(forecast), "risks": list(plan.risks)}}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.producers import as_seen_by
 from tasks.rows.fields import ERROR_OF
-from worker.channels import INVITE
+from worker.channels import describe_operation
 from worker.ledger.job_view import JobView
 from worker.masking import mask_text
 from worker.plain_word import plain_word
@@ -23,7 +23,7 @@ def describe_job(view: JobView) -> dict[str, Any]:
     return {
         "job": view.id,
         "connection": view.connection,
-        **({} if view.operation == INVITE else {"operation": view.operation}),
+        **describe_operation(view.operation),
         "state": view.state.value,
         "why": view.why,
         **view.told(),

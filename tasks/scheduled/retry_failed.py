@@ -16,7 +16,6 @@ from tasks.rows.copied import copy_refused, open_copy, options_again, read_copie
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.submit import Follows, job_id_of
-from worker.channels import INVITE
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, RowState
 from worker.operations.registry import find_operation
@@ -73,11 +72,10 @@ async def _find_jobs(context: Context) -> list[JobView]:
     retried = {view.info.get("retry_of") for view in views}
 
     def may_be_tried(view: JobView) -> bool:
-        if find_operation(view.operation).alone:  # tried again, its rows would be invited
+        operation = find_operation(view.operation)
+        if operation.alone or not operation.takes_lists:  # its rows would be invited; a person repeats it
             return False
         rows = view.adds_up("failed", *(["in_doubt"] if in_doubt else []))
-        if view.operation != INVITE:  # what is done to guests who are there a person repeats
-            return False
         return view.state is JobState.DONE and rows > 0 and _round(view.info) < times and view.id not in retried
 
     return [view for view in views if may_be_tried(view)]

@@ -47,6 +47,7 @@ class Invite(Operation):
     takes_lists = True
     asks_rules = True
     takes_along: tuple[str, TargetKind] | None = ("sponsors", TargetKind.SPONSOR)
+    heading_already = "Guests"
     requests = "invitations"
     known_words = "in the tenant already, or invited lately"
     unlooked = "nobody is invited unlooked"

@@ -159,6 +159,8 @@ class Operation(Protocol):
     """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which
     domains.
     """
+    heading_already: str = "Already"
+    """What stands above the numbers of rows that were so before."""
     requests: str = "requests"
     """What several of its requests are called in a sentence."""
     known_words: str = "that need it not"
@@ -219,6 +221,11 @@ class Operation(Protocol):
     """
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
+
+    @property
+    def headings(self) -> tuple[str, str]:
+        """What stands above the numbers of rows to which it was done, and of those that were so."""
+        return word_of(RowState.DONE, self).replace("_", " ").capitalize(), self.heading_already
 
     def find_guarded(self, rows: Sequence[Row], indexes: Sequence[int]) -> Sequence[int]:
         """Return which of some rows are never to be done to whoever holds, or may take, a directory

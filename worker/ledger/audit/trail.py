@@ -27,7 +27,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError
 
-from worker.channels import INVITE
+from worker.channels import describe_operation
 from worker.errors import SealError
 from worker.ledger.audit import row_entries
 from worker.ledger.audit.account import present_actor
@@ -265,7 +265,7 @@ def row_lines(job: str, rows: AuditRows) -> list[dict[str, Any]]:
     lines = []
     for row in rows.rows:
         told: dict[str, Any] = {"at": _iso(row.at_ms), "what": "row", "job": job, "connection": rows.connection}
-        told |= {} if rows.operation == INVITE else {"operation": rows.operation}
+        told |= describe_operation(rows.operation)
         told |= {"row": row.row, "outcome": row.outcome, "object_id": row.object_id, "request_id": row.request_id}
         lines.append({**told, "code": row.code, "guest": row.guest.hex()})
     return lines

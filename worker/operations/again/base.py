@@ -29,6 +29,7 @@ class InviteAgain(Invite):
     """The operation invites guests once more who are there."""
 
     alone = True
+    heading_already = "Already"
     asks_rules = False
     takes_along = None
     never_known = ""

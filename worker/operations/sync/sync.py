@@ -37,6 +37,7 @@ class Sync(Invite):
     name = "sync"
     rules = replace(INVITE, verb="bring guests in line with a list")
     words: Mapping[RowState, str] = {RowState.DONE: "invited", RowState.ALREADY: "in_the_tenant"}
+    heading_already = "Already"
     reads = (EXTENSIONS,)
     takes_lists = False
     once_more = "give the list to usher guests sync once more, which does what is left"
