@@ -68,6 +68,15 @@ def check_connection_name(value: object) -> str:
     return parse_name(value)
 
 
+def is_connection_name(name: str) -> bool:
+    """Tell whether a connection may be called so."""
+    try:
+        check_connection_name(name)
+    except ValueError:
+        return False
+    return True
+
+
 def check_tenant(value: object) -> str:
     """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a
     sentence.

@@ -68,7 +68,8 @@ class FaultyLine:
 @dataclass(frozen=True, slots=True)
 class Listed:
     """The connections of a list, by name, and the lines that are none. `digest`: SHA-256 of the
-    file. `ends_whole`: with a line break.
+    file. `ends_whole`: with a line break. `unread`: why nothing of it could be read, a sentence
+    each; nobody knows its connections then.
     """
 
     path: Path
@@ -76,6 +77,13 @@ class Listed:
     ends_whole: bool
     connections: Mapping[str, Connection] = field(repr=False)
     faulty: tuple[FaultyLine, ...] = field(default=(), repr=False)
+    unread: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def not_read(cls, path: Path, faults: Sequence[str]) -> Listed:
+        """Return what is known of a list that could not be read: why, and what that means."""
+        means = f"{path}: so its connections are not known now, and what is left for them waits; all others go on."
+        return cls(path, "", True, {}, unread=(*faults, means))
 
 
 @dataclass(frozen=True, slots=True)

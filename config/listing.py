@@ -140,6 +140,8 @@ def _change(settings: Settings, by_hand: str, change: Callable[[Path, bytes], by
     """Let the list be what `change` makes of it. Returns the list. Raises `ConfigError`."""
     assert settings.listed is not None
     path = settings.listed.path
+    if settings.unread:
+        raise ConfigError([*settings.unread[:-1], f"Nothing was written. {by_hand}"])
     try:
         before = path.read_bytes()
         after = change(path, before)

@@ -161,7 +161,7 @@ class _Reader:
             schedules=self.schedules(names),
             producers=self._producers(names),
             timezone=self._timezone(),
-            unmet=tuple(self._unmet.sentences),
+            unmet=() if listed and listed.unread else tuple(self._unmet.sentences),
             source=self._merged.file,
             server_references=tuple(self._server_references),
         )
@@ -184,7 +184,9 @@ class _Reader:
         return "connections_file" in self._merged.tables
 
     def _listed(self, surroundings: Surroundings) -> Listed | None:
-        """Return the connections of the list that the configuration names; its faults are told."""
+        """Return the connections of the list that the configuration names. One that cannot be read
+        is no fault of the whole: what does not need it goes on.
+        """
         named = self._merged.tables.get("connections_file")
         if named is None:
             return None
@@ -196,8 +198,7 @@ class _Reader:
         try:
             return read_listed(path, self.apps, self._table("connections"), base, surroundings)
         except ConfigError as error:
-            self._faults.sentences.extend(error.faults)
-            return None
+            return Listed.not_read(path, error.faults)
 
     def connections(self) -> dict[str, Connection]:
         """Return the connections that are sound, by name."""

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from config.apps import App
-from config.connections import ALL, SANDBOX, TAG, Connection, split_chosen
+from config.connections import ALL, SANDBOX, TAG, Connection, is_connection_name, split_chosen
 from config.console import ConsoleSection, Producer
 from config.errors import ConfigError, FaultyConnection, UnknownConnection
 from config.listed import MOST_FAULTS, FaultyLine, Listed
@@ -114,6 +114,11 @@ class Settings:
         return self.listed.faulty if self.listed else ()
 
     @property
+    def unread(self) -> tuple[str, ...]:
+        """Why the list could not be read at all, and what that means, a sentence each."""
+        return self.listed.unread if self.listed else ()
+
+    @property
     def own(self) -> dict[str, Connection]:
         """The connections that stand in no list."""
         listed = self.listed.connections if self.listed else {}
@@ -124,17 +129,19 @@ class Settings:
         """What is wrong with single connections, and not with the configuration, a sentence
         each.
         """
-        return [*(fault for line in self.faulty for fault in line.faults), *self.unmet]
+        return [*self.unread, *(fault for line in self.faulty for fault in line.faults), *self.unmet]
 
     def connection(self, name: str) -> Connection:
         """Return the connection of that name. Raises `UnknownConnection`, which lists the known
-        ones; `FaultyConnection` where its line is faulty.
+        ones; `FaultyConnection` where its line is faulty, or the list could not be read.
         """
         try:
             return self.connections[name]
         except KeyError:
             pass
         self._refuse_faulty(name)
+        if self._may_be_unread(name):
+            raise FaultyConnection(name, self.connection_names, self.unread)
         raise UnknownConnection(name, self.connection_names, built_in=SANDBOX)
 
     def rehearses(self, name: str) -> bool:
@@ -158,7 +165,8 @@ class Settings:
     def choose(self, text: str, among: Collection[str] | None = None, *, faulty: bool = False) -> list[str]:
         """Return the names of the connections that are meant by names, `tag:TAG` and `all`, with
         commas between them, each once and in this order. `among`: tags and `all` mean these alone.
-        `faulty`: those of faulty lines, too, where nothing is asked of their tenants.
+        `faulty`: those of faulty lines, and any name of a list that could not be read, too, where
+        nothing is asked of their tenants.
 
         Raises `UnknownConnection`, and ConfigError for a tag that nobody has and where a faulty
         line may be meant.
@@ -167,9 +175,10 @@ class Settings:
         for part in split_chosen(text):
             if not faulty:
                 self._refuse_faulty(part, among)
+            self._refuse_unread(part, among)
             found = sorted({*self._mean(part, among), *(self._mean_faulty(part) if faulty else ())})
             if not found and part != ALL and not part.startswith(TAG):
-                raise UnknownConnection(part, self.connection_names, built_in=SANDBOX)
+                self.connection(part)
             if not found:
                 told = f"has the tag {part.removeprefix(TAG)}" if part != ALL else "is configured"
                 raise ConfigError(f"No connection {told}.")
@@ -215,8 +224,24 @@ class Settings:
             )
             raise ConfigError([*faults[:MOST_FAULTS], doubt])
 
+    def _may_be_unread(self, name: str) -> bool:
+        """Tell whether a name may be that of a connection of a list that could not be read."""
+        return bool(self.unread) and name not in (*self.connections, SANDBOX) and is_connection_name(name)
+
+    def _refuse_unread(self, part: str, among: Collection[str] | None) -> None:
+        """Raise where a part of a choice may mean connections of a list that could not be read."""
+        is_one = part != ALL and not part.startswith(TAG)
+        if is_one or not self.unread or (among is not None and self.connections.keys() >= set(among)):
+            return
+        doubt = f"Nobody can say which connections {part} means, so nothing was done: mend the list, or name some."
+        raise ConfigError([*self.unread, doubt])
+
     def _mean_faulty(self, part: str) -> list[str]:
-        """Return the names of faulty lines that a part of a choice means, as far as they say so."""
+        """Return the names of faulty lines that a part of a choice means, as far as they say so; of
+        a list that could not be read any name may be one.
+        """
+        if self._may_be_unread(part):
+            return [part]
         return [
             line.name
             for line in self.faulty

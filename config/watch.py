@@ -169,7 +169,11 @@ def _emptiness(source: Path | None) -> str | None:
 
 
 def _loss(before: Settings, found: Settings) -> str | None:
-    """Return a sentence when a list of connections has lost all of them, or the end of a line."""
+    """Return a sentence when a list of connections cannot be read (any more), or has lost all of
+    them, or the end of a line.
+    """
+    if found.unread and not before.unread:
+        return "\n".join(found.listed.unread[:-1] if found.listed else ())
     if not (before.listed and before.listed.connections and found.listed):
         return None
     if before.listed.ends_whole and not found.listed.ends_whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from config.connections import SANDBOX, means_several
@@ -81,9 +82,12 @@ def untold_faults(settings: Settings, name: str | None) -> list[str]:
 
 
 def need_connection(settings: Settings, name: str) -> None:
-    """Raise `UnknownConnection` for a name that nobody has, not even a faulty line."""
-    if name != SANDBOX and name not in faulty_names(settings):
-        settings.connection(name)
+    """Raise `UnknownConnection` for a name that nobody has, not even a faulty line or, as far as
+    anybody knows, one of a list that cannot be read.
+    """
+    if name != SANDBOX:
+        with suppress(FaultyConnection):
+            settings.connection(name)
 
 
 async def hold_connection(services: Services, name: str, reason: str) -> None:

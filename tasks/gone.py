@@ -52,7 +52,9 @@ class GoneConnection:
 
 
 async def find_gone(services: Services) -> list[GoneConnection]:
-    """Return them by name."""
+    """Return them by name; none while nobody knows which there are."""
+    if services.settings().unread:
+        return []
     client: Any = services.client  # redis-py's types say bytes or text of every reply; ours are bytes
     found = {split_channel(raw.decode())[0] for raw in await client.smembers(services.keys.connections())}
     settings = services.settings()
@@ -70,6 +72,8 @@ def gone_words(settings: Settings, connection: str) -> str:
     """Return why a job of a connection waits that is configured no longer, '' where it is."""
     if connection == SANDBOX or connection in settings.connections:
         return ""
+    if settings.unread:
+        return f"What is left waits until the list of connections can be read again. {settings.unread[0]}"
     if faults := [fault for line in settings.faulty if line.name == connection for fault in line.faults]:
         return f"What is left waits until its line in the list of connections is good again. {' '.join(faults)}"
     return f"{connection} is in the configuration no longer: what is left waits until it is there again."

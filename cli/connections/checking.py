@@ -40,7 +40,8 @@ async def check_names(
     untold = untold_faults(place.settings, wanted)
     for fault in untold:
         terminal.warn(fault)
-    fine = not untold and all(finding.ok for _, findings in results for finding in findings)
+    fine = not (untold or place.settings.unread)
+    fine = fine and all(finding.ok for _, findings in results for finding in findings)
     if brief:
         work = sum(all(finding.ok for finding in findings) for _, findings in results)
         terminal.show("", f"{len(names):,} connections: {work:,} work, {len(names) - work:,} need somebody.")

@@ -58,6 +58,11 @@ async def _forget(terminal: Terminal, place: Place, services: Services, name: st
     from tasks.telling.words import many
     from worker.people.forget_connection import find_held, forget_connection, was_known
 
+    if place.settings.unread:
+        raise Refusal(
+            "Nothing was forgotten: another connection may be of the same tenant, and the list of connections, which"
+            " would tell, cannot be read."
+        )
     held = await find_held(services, name, tenant)
     if name in place.settings.connections:
         await _keep_hold(services, name)

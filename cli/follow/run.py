@@ -51,7 +51,7 @@ async def get_ready(run: Run, services: Services, connection: str, own: Collecti
     """Name what earlier commands left behind, then have a worker. `own`: the jobs that are to run.
     Raises `StackError`.
     """
-    for warning in run.place.warnings:
+    for warning in filter(None, (run.place.unread, *run.place.warnings)):
         run.terminal.warn(warning)
     _name_unfinished(run.terminal, await pause_left_behind(run.place, services, own))
     run.place.need_worker(connection)

@@ -31,6 +31,8 @@ standard input for minutes.
 """
 
 
+_MOST_FAULTS = 3  # of a list that cannot be read, told by each command
+
 _ANSWER_S = 20.0
 """Longer than a failover behind Sentinel mostly takes; shorter than anybody looks at a command that
 says nothing.
@@ -60,6 +62,13 @@ class Place:
     def runs_on(self) -> bool:
         """Whether a job goes on here when no command follows it."""
         return self.up or not self.private
+
+    @property
+    def unread(self) -> str:
+        """What is to be said where the list of connections cannot be read, in short; else ''."""
+        *faults, means = self.settings.unread or ("",)
+        more = [f"And {len(faults) - _MOST_FAULTS} more: usher doctor."] if len(faults) > _MOST_FAULTS else []
+        return " ".join((*faults[:_MOST_FAULTS], *more, means))
 
     def is_built_in(self, connection: str) -> bool:
         """Whether that name means the built-in sandbox here."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def work_on_ledger(session: Session, work: Work, *, sealed: bool = False) -> int:
-    """Do a command's work on the ledger.
+    """Do a command's work on the ledger. That the list of connections cannot be read is said first.
 
     `sealed`: with the ledger's key, which links and addresses are kept under. Raises what
     `open_place` and `Place.services` raise.
@@ -29,8 +29,11 @@ def work_on_ledger(session: Session, work: Work, *, sealed: bool = False) -> int
     from cli.ui.terminal import Terminal
 
     async def run(place: Place) -> int:
+        terminal = Terminal(session)
+        if place.unread:
+            terminal.warn(place.unread)
         async with place.services(sealed=sealed) as services:
-            return await work(Terminal(session), place, services)
+            return await work(terminal, place, services)
 
     with Interrupts().caught(), open_place() as place:
         return asyncio.run(run(place))

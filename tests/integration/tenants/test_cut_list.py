@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tenants.three import NAMES, people, run, run_three
+from tests.processes import wait_until
 from tests.ushers import Usher
 
 
@@ -20,7 +21,9 @@ def usher(folder: Path) -> Iterator[Usher]:
 
 
 def test_what_is_left_for_a_lost_connection_waits(usher: Usher, folder: Path) -> None:
-    """Doctor, list and job say so; and all of it goes on once the line is back."""
+    """Log, doctor, list and job say so, though the list ends as a whole one does; and all of it
+    goes on once the line is back.
+    """
     listed = folder / "tenants.csv"
     whole = listed.read_text()
     usher.run("connections", "hold", "cronus", "--reason", "wait")
@@ -39,6 +42,8 @@ def test_what_is_left_for_a_lost_connection_waits(usher: Usher, folder: Path) ->
             said = usher.run("jobs", "show", shown, COLUMNS="200").out
             assert "cronus is in the configuration no longer: what is left waits" in said
         assert usher.run("jobs", "show", job, "--json").out.count('"held"') >= 1
+        gone = " connections are gone from the configuration, and what is left for them waits: cronus"
+        wait_until(lambda: gone in usher.log(), 20, "the worker says so")
     finally:
         listed.write_text(whole)
     assert usher.run("connections", "reopen", "cronus").status == 0
