@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.options import DEFAULT_ROLES
 from tests.integration.tenants.test_several import NOWHERE, write_tenants
-from tests.integration.tenants.three import EVERY_RIGHT
 from tests.ushers import Usher, run_usher
 
 NAMES = ("adatum", "bellows", "cronus")
@@ -113,7 +113,7 @@ def test_who_has_accepted_is_counted_over_all_jobs(usher: Usher) -> None:
     usher.sandbox.ask("policy", {**hides, "roles": ["User.Invite.All"]})
     usher.run("connections", "check", "bellows")  # takes a new token
     shown = usher.run("jobs", "show", submission, "--accepted", "--json")
-    usher.sandbox.ask("policy", {**hides, "roles": EVERY_RIGHT})
+    usher.sandbox.ask("policy", {**hides, "roles": DEFAULT_ROLES})
     usher.run("connections", "check", "bellows")
     told = json.loads(shown.out)["accepted"]
     assert [told[name] for name in ("guests", "accepted", "pending", "unknown", "gone")] == [1, 1, 0, 0, 0], told
