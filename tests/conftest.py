@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -76,6 +77,14 @@ def _nobodys_state() -> Iterator[None]:
     del os.environ["USHER_STATE_DIR"]
     os.environ.update(kept)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def one_day() -> None:
+    """The test is over before the day is, UTC: in a day's last minute it waits for the next one."""
+    left_s = 86_400 - time.time() % 86_400
+    if left_s < 60:
+        time.sleep(left_s)
 
 
 @pytest.fixture(scope="session")

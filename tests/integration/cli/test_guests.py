@@ -101,6 +101,7 @@ def test_a_choice_narrows_the_list(site: Site) -> None:
     assert "Ada Lovelace" in out
 
 
+@pytest.mark.usefixtures("one_day")
 def test_who_ends_soon_is_listed_with_the_day(site: Site) -> None:
     """As the tenant keeps it, whoever wrote it; who has ended is among them."""
     days = {"past@a.example": -3, "soon@a.example": 10, "later@a.example": 20}

@@ -6,6 +6,7 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.consoles import Console, run_console
@@ -125,6 +126,7 @@ async def test_a_stream_ends_with_its_token(site: Site) -> None:
             await site.ended(job)
 
 
+@pytest.mark.usefixtures("one_day")
 async def test_producer_stays_within_its_bounds(site: Site) -> None:
     """Its connections, its operations, its rows a day; what people do is not for it."""
     _configure(site.folder, "portal", more="daily_limit = 2\n")

@@ -121,6 +121,7 @@ async def test_whoever_has_a_token_ends_a_credentials_hold(desk: Desk) -> None:
     assert not (await desk.gates.of("contoso")).held
 
 
+@pytest.mark.usefixtures("one_day")
 async def test_the_daily_limit_is_kept_and_a_raised_one_ends_the_hold(desk: Desk) -> None:
     """Not one row more than the limit leaves in a day, over all chunks."""
     await desk.load(30)

@@ -20,6 +20,8 @@ from worker.ledger.timetable import ScheduledRun
 from worker.services import open_services
 from worker.store.client import read_time_ms
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 ADA, BO = "ada@contoso.example", "bo@contoso.example"
 CLEAN = '[connections.contoso.clean]\nremind_sponsor_before = "14d"\n'
 

@@ -45,6 +45,7 @@ def writes(site: Site, operation: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.usefixtures("one_day")
 async def test_guests_are_deleted_and_restored_once(site: Site) -> None:
     """By address or id; a list that comes again finds all as it should be and writes nothing; each
     row says until when there is a way back; who is restored is the same guest as before.

@@ -19,6 +19,8 @@ import redis
 from tests.sandboxes import connection_table
 from tests.ushers import Usher, run_usher
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 LEAVER, STAYER = "fabrikam", "contoso"
 TOKEN = "crm-token-" + "c" * 40
 ROLES = (

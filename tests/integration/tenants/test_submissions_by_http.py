@@ -227,6 +227,7 @@ def test_ceiling_that_one_connection_meets_holds_no_other(console: Console) -> N
     assert len(console.get("/v1/jobs").json()["jobs"]) == 1
 
 
+@pytest.mark.usefixtures("one_day")
 def test_producer_goes_through_its_own_connections(site: Site) -> None:
     """Names of others are refused; tags and `all` mean its own; what it submits is its own alone,
     and all of its rows count for the day.
