@@ -29,6 +29,7 @@ HR, CRM, OLD = "hr-token-" + "h" * 40, "crm-token-" + "c" * 40, "hr-before-" + "
 """Tokens: hr's, crm's, and one of hr's that was rolled off."""
 LIMIT = 40
 """Rows a day of crm."""
+_META = "usher:res:celery-task-meta-"
 
 
 def _tables(ready: dict[str, Any]) -> str:
@@ -139,10 +140,18 @@ class Rivals:
 
     def answered(self, task_id: str) -> dict[str, Any]:
         """Return the result of any id when it is there, as the worker's login reads it."""
-        key = f"usher:res:celery-task-meta-{task_id}"
-        told = wait_until(lambda: self.root.get(key), 20, f"a result of {task_id}")
+        told = wait_until(lambda: self.root.get(_META + task_id), 40, f"a result of {task_id}")
         found: dict[str, Any] = json.loads(told)["result"]
         return found
+
+    def ask_again(self, rival: Rival, task_id: str, task: str, *args: Any) -> dict[str, Any]:
+        """Send a task under an id that has a result, which is forgotten; return the new one.
+
+        It is read where it lies: Celery's client may take up late that the first was announced.
+        """
+        self.root.delete(_META + task_id)
+        rival.send(task, *args, id=task_id)
+        return self.answered(task_id)
 
     def refusals(self) -> list[dict[str, Any]]:
         """Return what the audit trail has of refusals, in their order."""
