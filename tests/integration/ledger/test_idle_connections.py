@@ -15,6 +15,7 @@ import pytest
 from tests.configs import load
 from tests.ledgers import Desk, open_desk
 from tests.servers import make_certificate, start_valkey, stop_valkey
+from worker.ledger.quota import Bucket
 from worker.sending.credential_ends import note_certificates
 
 IDLE = 3_000
@@ -32,8 +33,9 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 async def desk(own_server: str) -> AsyncIterator[Desk]:
-    """A ledger on it."""
+    """A ledger on it; its bucket is full but once, for a full one costs a command more."""
     async with open_desk(own_server) as desk:
+        desk.buckets = (Bucket("fills in days", 100_000, 10**9),)
         yield desk
 
 
