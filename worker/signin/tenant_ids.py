@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from config.values import is_guid
+from config.values import is_guid, is_loopback
 from worker.errors import TokenRefused, TokenUnavailable
 from worker.ledger.keys import Keys
 from worker.ledger.scripts import InLedger
@@ -58,10 +58,10 @@ class Tenants(InLedger):
         """Tell whether a key, by a tenant's id or by what named it then, is that of a connection's
         tenant; one that is not known ('') is everybody's.
         """
-        mine = {connection.tenant_key, self.named(connection).tenant_key}
+        mine = {_without_port(connection.tenant_key), _without_port(self.named(connection).tenant_key)}
         known = self._known.get(tenant_key)
         by_id = f"{tenant_key.rpartition('/')[0]}/{known[0]}".lower() if known else tenant_key
-        return not tenant_key or tenant_key in mine or by_id in mine
+        return not tenant_key or _without_port(tenant_key) in mine or _without_port(by_id) in mine
 
     async def recall(self) -> None:
         """Learn what others have found out; nobody is asked. Raises redis-py's outages."""
@@ -130,6 +130,15 @@ class Tenants(InLedger):
             cloud=connection.cloud,
         )
         return (await asyncio.get_running_loop().run_in_executor(self._threads, ask)).tenant_id
+
+
+def _without_port(tenant_key: str) -> str:
+    """Return a tenant's key as it is, or without its port on loopback: a sandbox that is started
+    again has the same tenants at another port.
+    """
+    realm, _, tenant_id = tenant_key.rpartition("/")
+    host, colon, _ = realm.rpartition(":")
+    return f"{host}/{tenant_id}" if colon and is_loopback(host) else tenant_key
 
 
 def _parse(value: bytes) -> tuple[str, float]:

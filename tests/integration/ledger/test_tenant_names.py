@@ -82,6 +82,20 @@ async def test_a_tenant_is_known_by_what_named_it_before(desk: Desk, sandbox: Sa
     assert not tenants.is_of(by_id.tenant_key, other)
 
 
+async def test_a_sandbox_that_is_started_again_is_the_same_tenant(desk: Desk, sandbox: Sandbox) -> None:
+    """It listens at another port then; another host is another cloud, whatever the tenant's id."""
+    tenants = Tenants(desk.client, desk.keys)
+    by_name = _by_name(sandbox)
+    by_id = await tenants.resolve(by_name)
+    for named in (by_name, by_id):
+        restarted = named.model_copy(update={"graph_url": "https://127.0.0.1:1/v1.0"})
+        assert restarted.tenant_key != named.tenant_key
+        assert tenants.is_of(named.tenant_key, restarted)
+        assert not tenants.is_of(named.tenant_key, named.model_copy(update={"graph_url": "https://graph.example:1"}))
+    elsewhere = by_id.model_copy(update={"graph_url": "https://graph.example:2"})
+    assert not tenants.is_of(f"graph.example:1/{by_id.tenant_id}", elsewhere)
+
+
 async def test_another_process_takes_the_answer_from_the_ledger(desk: Desk, sandbox: Sandbox) -> None:
     """Found out once, it is known where the sign-in service is away; where it never was, the rows
     wait as for a sign-in.
