@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from config.errors import ReferenceError_
 from config.secrets import Secret
@@ -26,7 +26,6 @@ log of gigabytes.
 """
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-WANTED = "must be env:NAME or file:/path; a literal in the file would be a leak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ class Reference:
     absolute path, `key` the setting that holds it, for messages. Two references to the same place
     are equal whatever key they stand under.
     """
+
+    WANTED: ClassVar = "must be env:NAME or file:/path; a literal in the file would be a leak"
 
     kind: Literal["env", "file"]
     target: str
@@ -53,7 +54,7 @@ class Reference:
         """
         kind, colon, target = text.partition(":")
         if not colon or kind not in ("env", "file"):
-            raise ValueError(WANTED)
+            raise ValueError(cls.WANTED)
         if kind == "env":
             if not _VARIABLE.fullmatch(target):
                 raise ValueError("must name an environment variable after env: (letters, digits and _)")
@@ -141,6 +142,8 @@ class AssertionSource:
     its client id. `text`: as written.
     """
 
+    WANTED: ClassVar = "must be file:/path or managed_identity:CLIENT_ID"
+
     text: str = field(compare=False)
     file: Reference | None = None
     identity: str = ""
@@ -156,7 +159,7 @@ class AssertionSource:
                 raise ValueError("must name a managed identity by its client id after managed_identity:")
             return cls(text, identity=identity.lower())
         if not text.startswith("file:"):
-            raise ValueError("must be file:/path or managed_identity:CLIENT_ID")
+            raise ValueError(cls.WANTED)
         return cls(text, Reference.parse(text, base=base, key=key))
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from config.connections import SANDBOX, choice_fault, means_several
 from config.cron import find_zone, next_after, parse_cron, shortest_gap_s
 from config.errors import did_you_mean
 from config.references import Reference
-from config.section import Section, one_of, optional
+from config.section import Flag, Section, one_of, optional
 from config.values import parse_count, parse_flag, parse_name, parse_redirect_url, parse_seconds, split_url
 
 _TEXT_MOST = 2000
@@ -139,7 +139,7 @@ class Schedule(Section):
     spread: Annotated[float | None, optional(_parse_every)] = None
     """Seconds over which the runs of several connections are spread."""
     args: Annotated[dict[str, Any], PlainValidator(_check_args)] = {}  # noqa: RUF012 - pydantic copies it
-    enabled: Annotated[bool, PlainValidator(parse_flag)] = True
+    enabled: Flag = True
 
     def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime:
         """Return when it is due next, in UTC, `after` being its last run."""

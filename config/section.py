@@ -20,7 +20,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from config.references import WANTED, AssertionSource, Reference
+from config.references import AssertionSource, Reference
 from config.values import parse_choice, parse_domain, parse_flag
 
 
@@ -58,6 +58,7 @@ _HOLDERS = (Reference, AssertionSource, Section, tuple)
 
 
 _S = TypeVar("_S", bound=Section)
+_R = TypeVar("_R", Reference, AssertionSource)
 
 
 def build_section(
@@ -109,24 +110,24 @@ def _base(info: ValidationInfo) -> Path:
 
 def check_reference(value: object, info: ValidationInfo) -> Reference:
     """Return a reference, its path made absolute. Raises ValueError with half a sentence."""
-    if isinstance(value, Reference):
-        return value
-    if not isinstance(value, str):
-        raise ValueError(WANTED)
-    context: dict[str, Any] = info.context or {}
-    key = ".".join(filter(None, (context.get("section"), info.field_name)))
-    return Reference.parse(value.strip(), base=_base(info), key=key)
+    return _check(Reference, value, info)
 
 
-def check_assertion(value: object, info: ValidationInfo) -> AssertionSource:
-    """Return where a client assertion comes from. Raises ValueError with half a sentence."""
-    if isinstance(value, AssertionSource):
+def _check(kind: type[_R], value: object, info: ValidationInfo) -> _R:
+    if isinstance(value, kind):
         return value
     if not isinstance(value, str):
-        raise ValueError("must be file:/path or managed_identity:CLIENT_ID")
+        raise ValueError(kind.WANTED)
     context: dict[str, Any] = info.context or {}
     key = ".".join(filter(None, (context.get("section"), info.field_name)))
-    return AssertionSource.parse(value.strip(), base=_base(info), key=key)
+    return kind.parse(value.strip(), base=_base(info), key=key)
+
+
+def _optional(kind: type[_R]) -> PlainValidator:
+    return PlainValidator(lambda value, info: None if value is None else _check(kind, value, info))
+
+
+_SHOWN = PlainSerializer(lambda reference: reference and str(reference))
 
 
 def as_list(value: object) -> list[object]:
@@ -154,15 +155,7 @@ def path_of(what: str) -> PlainValidator:
 References = Annotated[
     tuple[Annotated[Reference, PlainValidator(check_reference), PlainSerializer(str)], ...], BeforeValidator(as_list)
 ]
-OptionalReference = Annotated[
-    Reference | None,
-    PlainValidator(lambda value, info: None if value is None else check_reference(value, info)),
-    PlainSerializer(lambda r: r and str(r)),
-]
-OptionalAssertion = Annotated[
-    AssertionSource | None,
-    PlainValidator(lambda value, info: None if value is None else check_assertion(value, info)),
-    PlainSerializer(lambda source: source and str(source)),
-]
+OptionalReference = Annotated[Reference | None, _optional(Reference), _SHOWN]
+OptionalAssertion = Annotated[AssertionSource | None, _optional(AssertionSource), _SHOWN]
 Domains = Annotated[tuple[Annotated[str, PlainValidator(parse_domain)], ...], BeforeValidator(as_list)]
 Flag = Annotated[bool, PlainValidator(parse_flag)]
