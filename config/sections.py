@@ -19,7 +19,7 @@ from config.console import ConsoleSection, Producer
 from config.mail import Rate, parse_sender, parse_smtp_url
 from config.notify import parse_host, parse_notify, target_fault
 from config.schedules import Schedule
-from config.section import OptionalReference, References, Section, as_list, one_of, optional, path_of
+from config.section import Flag, OptionalReference, References, Section, as_list, one_of, optional, path_of
 from config.sources import Path_
 from config.values import (
     BROKER_SCHEMES,
@@ -27,7 +27,6 @@ from config.values import (
     Limit,
     Reserve,
     mask_url,
-    parse_flag,
     parse_seconds,
     parse_server_url,
 )
@@ -106,7 +105,7 @@ class BrokerSection(ServerSection):
     """`[broker]`: what carries Celery's messages, where that is not the Redis of the ledger."""
 
     url: Annotated[str | None, optional(parse_server_url, BROKER_SCHEMES)] = None
-    quorum: Annotated[bool, PlainValidator(parse_flag)] = False
+    quorum: Flag = False
 
 
 class LedgerSection(Section):
@@ -223,18 +222,6 @@ def all_sections() -> list[tuple[str, type[Section]]]:
         found.append((f"{name}.NAME", model))
         found += ((f"{name}.NAME.{inner}", table) for inner, table in tables_of(model).items())
     return found
-
-
-def setting_keys() -> dict[str, object]:
-    """Return every dotted key and its default: `{"ledger.keep": 2592000.0,
-    "connections.NAME.tenant_id": None, ...}`.
-    """
-    keys: dict[str, object] = {}
-    for prefix, model in all_sections():
-        for key, name in keys_of(model).items():
-            info = model.model_fields[name]
-            keys[f"{prefix}.{key}"] = None if info.is_required() else info.default
-    return keys
 
 
 def is_list(path: Path_) -> bool:

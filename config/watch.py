@@ -83,11 +83,6 @@ class Watched:
         """
         return self._generation
 
-    @property
-    def referenced_files(self) -> tuple[Path, ...]:
-        """The files that the settings in force refer to."""
-        return self.settings.referenced_files
-
     def _first(self) -> Settings:
         settings = self._load()
         if self._load is load_settings and settings.source is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from config.reader import load_settings
 from config.schedules import TASKS
-from config.sections import NAMED, setting_keys
+from config.sections import NAMED, all_sections, keys_of
 from config.sources import environment_form
 from config.values import Limit, Reserve, parse_seconds
 
@@ -20,6 +20,15 @@ PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 SCHEDULES = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
 _SETTING = re.compile(r"#?([a-z_]+) = ")
 _ROW = re.compile(r"\| `([a-zA-Z_.]+)` \| `(USHER_[A-Z_]+)` \| (.+?) \| (.+) \|")
+
+
+def _setting_keys() -> dict[str, object]:
+    """Return every dotted key and its default."""
+    return {
+        f"{prefix}.{key}": None if (info := model.model_fields[name]).is_required() else info.default
+        for prefix, model in all_sections()
+        for key, name in keys_of(model).items()
+    }
 
 
 def _rows() -> dict[str, tuple[str, str]]:
@@ -38,7 +47,7 @@ def _example_keys() -> set[str]:
 
 def test_the_page_names_every_setting_and_no_other() -> None:
     """Every field of the models has its row, and every row its field."""
-    assert set(_rows()) == set(setting_keys())
+    assert set(_rows()) == set(_setting_keys())
 
 
 def test_the_page_names_the_environment_forms() -> None:
@@ -47,7 +56,7 @@ def test_the_page_names_the_environment_forms() -> None:
         assert variable == environment_form(key.split("."))
 
 
-@pytest.mark.parametrize(("key", "default"), sorted(setting_keys().items()))
+@pytest.mark.parametrize(("key", "default"), sorted(_setting_keys().items()))
 def test_the_page_names_the_defaults(key: str, default: object) -> None:
     """Each row's default is the model's."""
     shown = _rows()[key][1]
@@ -66,7 +75,7 @@ def test_the_page_names_the_defaults(key: str, default: object) -> None:
 
 def test_the_example_names_every_setting_and_no_other() -> None:
     """Whoever copies the example has seen everything there is."""
-    assert _example_keys() == set(setting_keys())
+    assert _example_keys() == set(_setting_keys())
 
 
 def test_the_example_loads() -> None:
@@ -75,7 +84,7 @@ def test_the_example_loads() -> None:
     assert sorted(settings.connections) == ["adatum", "bellows", "contoso", "fabrikam", "northwind"]
     assert settings.embedded
     assert all(isinstance(limit, Limit | Reserve) for limit in dict(settings.quota).values())
-    defaults = {key: value for key, value in setting_keys().items() if key.startswith(("quota.", "ledger.", "graph."))}
+    defaults = {key: value for key, value in _setting_keys().items() if key.startswith(("quota.", "ledger.", "graph."))}
     for key, default in defaults.items():
         section, name = key.split(".")
         assert (

@@ -62,7 +62,7 @@ def test_an_unchanged_file_is_read_once(scene: _Scene) -> None:
     for _ in range(5):
         assert scene.later() is first
     assert (scene.reads, scene.watched.generation, scene.watched.problem) == (1, 1, None)
-    assert scene.watched.referenced_files == (scene.path.parent / "secret",)
+    assert scene.watched.settings.referenced_files == (scene.path.parent / "secret",)
 
 
 def test_looking_is_rare(scene: _Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_without_files_nothing_is_watched() -> None:
     first = watched.settings
     clock.now_s += 100
     assert watched.settings is first
-    assert watched.referenced_files == ()
+    assert watched.settings.referenced_files == ()
 
 
 def test_threads_share_one_reading(scene: _Scene) -> None:
