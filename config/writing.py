@@ -60,15 +60,10 @@ def write_private(path: Path, content: bytes) -> Path:
     return path
 
 
-def table_text(name: str, values: Mapping[str, object], section: str = "connections") -> str:
-    """Return the table of a connection, or of another section with names, as TOML. Pure."""
+def table_text(section: str, name: str, values: Mapping[str, object]) -> str:
+    """Return a table of a section with names as TOML. Pure."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join([f"[{section}.{name}]", *lines, ""])
-
-
-def append_connection(path: Path, name: str, values: Mapping[str, object], env: Mapping[str, str] = os.environ) -> None:
-    """Append a connection to the file, as `append_table` does."""
-    append_table(path, "connections", name, values, env)
 
 
 def append_table(
@@ -80,7 +75,7 @@ def append_table(
     Raises `ConfigError` with nothing changed: one of that name is there, the result could not be
     read, or the file cannot be written (the sentence then says what to put in by hand).
     """
-    table = table_text(name, values, section)
+    table = table_text(section, name, values)
     before = _read(path.resolve())
     text = before.decode("utf-8-sig")
     ending = "\r\n" if "\r\n" in text else "\n"
@@ -92,7 +87,7 @@ def append_table(
     _replace(path, before, after, env, f"Put this into the configuration yourself:\n{table}")
 
 
-def put_first(path: Path, key: str, value: str, env: Mapping[str, str] = os.environ) -> None:
+def put_first(path: Path, key: str, value: str) -> None:
     """Write a setting that stands in no table as the file's first line, as `append_table` does."""
     before = _read(path.resolve())
     mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
@@ -100,12 +95,7 @@ def put_first(path: Path, key: str, value: str, env: Mapping[str, str] = os.envi
     ending = "\r\n" if "\r\n" in text else "\n"
     line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
     after = mark + f"{line}{ending}{ending if text else ''}{text}".encode()
-    _replace(path, before, after, env, f"Put this at the top of the configuration yourself:\n{line}")
-
-
-def remove_connection(path: Path, name: str, env: Mapping[str, str] = os.environ) -> None:
-    """Take a connection's table out of the file, as `remove_table` does."""
-    remove_table(path, "connections", name, env)
+    _replace(path, before, after, os.environ, f"Put this at the top of the configuration yourself:\n{line}")
 
 
 def remove_table(path: Path, section: str, name: str, env: Mapping[str, str] = os.environ) -> None:

@@ -116,10 +116,10 @@ def add(session: Session, /, name: str, **given: Any) -> int:
         _find_client(terminal, answers, given)
         find_credential(terminal, answers, given, file.parent)
         _ask_about_doubt(terminal, answers)
-        from config.writing import append_connection
+        from config.writing import append_table
 
         tags = {"tags": list(given["tags"])} if given["tags"] else {}
-        append_connection(file, name, {**answers.table, **tags})
+        append_table(file, "connections", name, {**answers.table, **tags})
     except BaseException:
         for path in answers.made:  # a key without a connection would only be in the way of the next try
             path.unlink(missing_ok=True)

@@ -137,9 +137,9 @@ def _write(settings: Settings, file: Path, name: str, cells: dict[str, Any]) -> 
 
         line = {key: ";".join(value) if isinstance(value, list) else value for key, value in cells.items()}
         return append_line(settings, name, line)
-    from config.writing import append_connection
+    from config.writing import append_table
 
-    append_connection(file, name, cells)
+    append_table(file, "connections", name, cells)
     return file
 
 

@@ -48,7 +48,7 @@ def remove(session: Session, name: str, yes: bool, forced: bool) -> int:
 
 async def _remove(terminal: Terminal, place: Place, services: Services, name: str, *, yes: bool, forced: bool) -> int:
     from config.listing import find_line, remove_line
-    from config.writing import remove_connection
+    from config.writing import remove_table
 
     listed = place.settings.listed
     is_listed = listed is not None and name in listed.connections
@@ -70,7 +70,7 @@ async def _remove(terminal: Terminal, place: Place, services: Services, name: st
     if is_listed:
         remove_line(place.settings, name)
     else:
-        remove_connection(file, name)
+        remove_table(file, "connections", name)
     _tell(terminal, name, file, connection)
     if line:
         terminal.show("Its line was, with its settings; keep it if the customer may come back:", line)

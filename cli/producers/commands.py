@@ -121,7 +121,7 @@ def add(
     terminal.show(f"Producer {name} is in {file}; its token is in {path} (0600), for it and for nobody else.")
     if not settings.producers:
         terminal.show("It is the first: from now on each message and each request to /v1 needs a token.")
-    text = table_text(name, table, "producers")
+    text = table_text("producers", name, table)
     show_way(terminal, name, text, login, password_file)
     if terminal.quiet:
         told: dict[str, Any] = {"producer": name, "file": str(file), "token_file": str(path), "table": text}

@@ -8,7 +8,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.reader import load_settings
-from config.writing import append_connection, file_to_write, remove_connection, write_private
+from config.writing import append_table, file_to_write, remove_table, write_private
 
 TABLE = {
     "tenant_id": "11111111-2222-3333-4444-555555555555",
@@ -23,7 +23,7 @@ def test_all_that_stands_in_the_file_stays(tmp_path: Path) -> None:
     before = '# ours\n[ledger]\nkeep = "10d"  # short'
     path.write_text(before)
     path.chmod(0o640)
-    append_connection(path, "new", TABLE, {})
+    append_table(path, "connections", "new", TABLE, {})
     assert path.read_text().startswith(before + "\n\n[connections.new]\n")
     assert path.stat().st_mode & 0o777 == 0o640
     settings = load_settings({}, path)
@@ -36,7 +36,7 @@ def test_a_file_of_windows_keeps_its_line_ends(tmp_path: Path) -> None:
     """And its byte order mark."""
     path = tmp_path / "usher.toml"
     path.write_bytes(b"\xef\xbb\xbf[ledger]\r\nkeep = 10\r\n")
-    append_connection(path, "new", TABLE, {})
+    append_table(path, "connections", "new", TABLE, {})
     assert path.read_bytes().replace(b"\r\n", b"").count(b"\n") == 0
     assert load_settings({}, path).connection("new").tenant_id == TABLE["tenant_id"]
 
@@ -45,10 +45,10 @@ def test_a_new_file_is_the_owners_alone_and_a_link_stays_one(tmp_path: Path) -> 
     """0600, for it may come to hold a password."""
     real, link = tmp_path / "real" / "usher.toml", tmp_path / "usher.toml"
     link.symlink_to(real)
-    append_connection(link, "new", TABLE, {})
+    append_table(link, "connections", "new", TABLE, {})
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o600
-    append_connection(link, "second", TABLE, {})
+    append_table(link, "connections", "second", TABLE, {})
     assert set(load_settings({}, link).connections) == {"new", "second"}
 
 
@@ -70,7 +70,7 @@ def test_what_could_not_be_read_back_is_not_written(
     path = tmp_path / "usher.toml"
     path.write_text(before)
     with pytest.raises(ConfigError) as caught:
-        append_connection(path, "new", TABLE | changes, {})
+        append_table(path, "connections", "new", TABLE | changes, {})
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert path.read_text() == before
@@ -122,13 +122,13 @@ def test_a_connection_is_taken_out_and_all_else_stays(tmp_path: Path) -> None:
     text = MANY
     for ending in ("\n", "\r\n"):
         path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", ending).encode())
-        remove_connection(path, "first", {})
+        remove_table(path, "connections", "first", {})
         kept = text[: text.index("[connections.first]")].rstrip() + "\n\n" + text[text.index("# about the second") :]
         assert path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\n\n", "\n") == kept.replace(
             "\n\n", "\n"
         )
         assert set(load_settings({}, path).connections) == {"second"}
-        remove_connection(path, "second", {})
+        remove_table(path, "connections", "second", {})
         assert load_settings({}, path).connections == {}
         left = path.read_bytes()
         assert (left.count(b"# about the second"), left.count(b"9d"), left.count(b"\r")) == (
@@ -143,7 +143,7 @@ def test_a_line_in_a_value_is_no_table(tmp_path: Path) -> None:
     table = '[connections.new]\ntenant_id = "a.example"\nclient_id = "x"\nclient_secret = "env:A"\n'
     long = 'redirect_url = """https://a.example/\\\n\n[ledger]"""\n'
     path.write_text(f"{table.replace('client_id', long + 'client_id')}[ledger]\nkeep = 10\n")
-    remove_connection(path, "new", {})
+    remove_table(path, "connections", "new", {})
     assert path.read_text() == "[ledger]\nkeep = 10\n"
 
 
@@ -167,6 +167,6 @@ def test_what_cannot_be_taken_out_stays(tmp_path: Path, before: str, words: str)
     path = tmp_path / "usher.toml"
     path.write_text(before)
     with pytest.raises(ConfigError) as caught:
-        remove_connection(path, "new", {})
+        remove_table(path, "connections", "new", {})
     assert words in str(caught.value)
     assert path.read_text() == before
