@@ -106,7 +106,7 @@ class Reference:
 
     def _read(self) -> bytes:
         try:
-            with open(self.target, "rb", opener=_open_without_waiting) as file:
+            with open(self.target, "rb", opener=open_without_waiting) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise self._fault("which is not a regular file")
                 content = file.read(MAX_BYTES + 1)
@@ -166,7 +166,7 @@ class AssertionSource:
         return self.text
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
+def open_without_waiting(path: str, flags: int) -> int:
     """Open without blocking on a named pipe nobody writes to; the caller then refuses what is not a
     regular file.
     """

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
+from config.references import open_without_waiting
 
 PREFIX = "USHER_"
 SHORT_FORMS = {"USHER_REDIS_URL": ("redis", "url"), "USHER_BROKER_URL": ("broker", "url")}
@@ -154,17 +155,13 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _read_text(path: Path) -> str:
-    with open(path, "rb", opener=_open_without_waiting) as file:
+    with open(path, "rb", opener=open_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a regular file")
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise OSError("larger than 4 MiB")
     return content.decode("utf-8-sig")  # editors on Windows put a byte order mark in front
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a named pipe must be refused, not waited for
 
 
 def _syntax_fault(message: str) -> str:

@@ -58,9 +58,6 @@ class Dispatching(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-
     def start(self, parent: Any) -> None:
         """Begin offering, with as many seats as the pool has threads to spare."""
         from worker.process.runtime import runtime

@@ -41,7 +41,7 @@ class PeopleSignIn:
         """Return a flow: `auth_uri` is where the person goes, the rest is kept for `finish`. Raises
         `TokenUnavailable`, `TokenRefused`.
         """
-        application = self._application(console, self._credentials(console)[0])
+        application = self._application(console, load_credentials(console.connection)[0])
         flow: dict[str, Any] = application.initiate_auth_code_flow(
             [], redirect_uri=redirect_uri, response_mode="form_post", prompt="select_account"
         )
@@ -53,8 +53,7 @@ class PeopleSignIn:
         """
         if answer.get("error") == "access_denied":
             raise SignInFailed("The sign-in was cancelled.")
-        result: Any = {}
-        for credential in self._credentials(console):
+        for credential in load_credentials(console.connection):
             result = self._redeem(self._application(console, credential), flow, answer)
             trouble = explain_signin(0, result, tenant=console.tenant_id or "", client=console.client_id or "")
             if "error" not in result or not trouble.is_about_credential:
@@ -62,7 +61,6 @@ class PeopleSignIn:
         token = result.get("id_token")
         if isinstance(token, str) and token and "error" not in result:
             return token
-        trouble = explain_signin(0, result, tenant=console.tenant_id or "", client=console.client_id or "")
         if trouble.kind is SigninKind.TRANSIENT:
             raise TokenUnavailable(trouble.sentence, code=trouble.code)
         if result.get("error") == "invalid_grant":
@@ -74,14 +72,10 @@ class PeopleSignIn:
             return application.acquire_token_by_auth_code_flow(dict(flow), dict(answer))
         except (ValueError, RuntimeError):  # another state, another nonce; their texts hold both
             raise SignInFailed("This answer belongs to another sign-in: sign in again.") from None
+        except ConfigError as error:  # of an assertion, which is read when a request goes out
+            raise TokenRefused(str(error), code="credential_unreadable") from None
         except OSError as error:  # of requests, whose exceptions are
             raise _unreachable(error) from None
-
-    def _credentials(self, console: ConsoleSection) -> list[Credential]:
-        try:
-            return load_credentials(console.connection)
-        except ConfigError as error:
-            raise TokenRefused(str(error), code="credential_unreadable") from None
 
     def _application(self, console: ConsoleSection, credential: Credential) -> Any:
         tenant = _SEVERAL if console.allowed_tenants else console.tenant_id

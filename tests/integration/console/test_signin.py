@@ -35,3 +35,17 @@ async def test_a_person_signs_in_and_comes_back_to_the_page(signing: SignInSite)
     assert [(event.what, event.by, dict(event.facts)) for event in events] == [
         ("console.signed_in", acting, {"role": "operate"})
     ]
+
+
+async def test_an_assertion_that_cannot_be_read_is_a_sentence(signing: SignInSite) -> None:
+    """Its file is read once a person has come back: which setting it is the log says, to whoever
+    runs usher, and no page.
+    """
+    text = signing.config.read_text()
+    secret = next(line for line in text.splitlines() if line.startswith("client_secret"))
+    signing.config.write_text(text.replace(secret, 'client_assertion = "file:gone"'))
+    browser = signing.browser()
+    place = (await browser.site.get("/signin?to=/jobs")).headers["location"]
+    answer = await browser.bring(await browser.choose(place, "ada@contoso.example"))
+    assert answer.status_code == 503
+    assert "whoever runs usher" in answer.text.lower()

@@ -123,6 +123,6 @@ def test_a_refused_permission_is_said_in_one_sentence(tmp_path: Path, monkeypatc
     def refuse(path: str, flags: int) -> int:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("config.references._open_without_waiting", refuse)
+    monkeypatch.setattr("config.references.open_without_waiting", refuse)
     with pytest.raises(ReferenceError_, match="which this process may not read"):
         _file(tmp_path / "s").resolve()
