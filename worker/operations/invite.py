@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from config.mail import OWN
-from worker.graph.batch import GraphRequest
 from worker.graph.causes import HoldKind, Kind, Verdict
 from worker.graph.verdicts import decide
 from worker.ledger.job_targets import TargetKind
@@ -114,20 +113,16 @@ class Invite(Operation):
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return an invitation for each row."""
         return [
-            Call(
-                GraphRequest(
-                    str(asked.index),
-                    "POST",
-                    "/invitations",
-                    build_invitation(
-                        asked.row,
-                        connection,
-                        options,
-                        silent=asked.silent,
-                        sponsors=self._sponsors(asked) if asked.along else (),
-                    ),
+            asked.call(
+                "POST",
+                "/invitations",
+                build_invitation(
+                    asked.row,
+                    connection,
+                    options,
+                    silent=asked.silent,
+                    sponsors=self._sponsors(asked) if asked.along else (),
                 ),
-                (asked.index,),
             )
             for asked in rows
         ]

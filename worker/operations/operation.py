@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from worker.channels import name_channel
-from worker.graph.batch import BATCH_LIMIT
+from worker.graph.batch import BATCH_LIMIT, GraphRequest
 from worker.graph.causes import Cause
 from worker.ledger.model import STAGES_DONE, STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 from worker.operations.ask import Ask as Ask
@@ -27,7 +27,7 @@ from worker.operations.row_fields import UNSURE as UNSURE
 if TYPE_CHECKING:
     from config.connections import Connection
     from config.settings import Settings
-    from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.graph.batch import GraphAnswer
     from worker.graph.causes import OperationRules, Verdict
     from worker.graph.users import DirectoryUser
     from worker.ledger.job_targets import Target, TargetKind
@@ -103,6 +103,10 @@ class Asked:
         if silent is self.silent and attempt == self.tried + 1:
             return self
         return replace(self, silent=silent, tried=attempt - 1)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Call:
+        """Return a call that is about this row alone."""
+        return Call(GraphRequest(str(self.index), method, path, body), (self.index,))
 
 
 @dataclass(slots=True)

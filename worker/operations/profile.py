@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from worker.graph.batch import GraphRequest
 from worker.graph.causes import Verdict
 from worker.graph.marks import EXTENSIONS, SOURCE, find_mark
 from worker.graph.verdicts import decide
@@ -74,13 +73,7 @@ class Profile(Step):
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a PATCH for each row."""
-        return [
-            Call(
-                GraphRequest(str(asked.index), "PATCH", f"/users/{asked.user_id}", find_changes(asked, connection)),
-                (asked.index,),
-            )
-            for asked in rows
-        ]
+        return [asked.call("PATCH", f"/users/{asked.user_id}", find_changes(asked, connection)) for asked in rows]
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""

@@ -61,14 +61,10 @@ class Sponsors(Step):
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a POST for each row."""
         return [
-            Call(
-                GraphRequest(
-                    str(asked.index),
-                    "POST",
-                    reference_path("users", asked.user_id, "sponsors"),
-                    build_reference(connection.graph_url, asked.target.collection, asked.target.id),
-                ),
-                (asked.index,),
+            asked.call(
+                "POST",
+                reference_path("users", asked.user_id, "sponsors"),
+                build_reference(connection.graph_url, asked.target.collection, asked.target.id),
             )
             for asked in rows
             if asked.target

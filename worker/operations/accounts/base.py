@@ -24,7 +24,7 @@ from worker.operations.step import PROTECTED, PROTECTED_GUEST, Step, read_change
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from worker.graph.batch import GraphAnswer, GraphRequest
+    from worker.graph.batch import GraphAnswer
     from worker.graph.causes import Verdict
     from worker.graph.users import DirectoryUser
     from worker.ledger.why_waiting import Stop
@@ -97,7 +97,7 @@ class Account(Step):
         ...
 
     @abstractmethod
-    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+    def call(self, asked: Asked, connection: Connection) -> Call:
         """Return the request for one guest."""
         ...
 
@@ -147,7 +147,7 @@ class Account(Step):
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a request for each row."""
-        return [Call(self.request(asked, connection), (asked.index,)) for asked in rows]
+        return [self.call(asked, connection) for asked in rows]
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""

@@ -14,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from worker.graph.batch import GraphRequest
 from worker.graph.guests import LOOKED_AT
 from worker.ledger.model import Outcome, RowState
 from worker.operations.accounts.base import CREATION, Account, AccountCause, account_rules
 from worker.operations.clean.judging import find_not_due
-from worker.operations.operation import Ask, Asked
+from worker.operations.operation import Ask, Asked, Call
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -54,9 +53,9 @@ class Delete(Account):
         """Tell until when they can be restored."""
         return _until(datetime.fromtimestamp(at_ms / 1000, UTC))
 
-    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+    def call(self, asked: Asked, connection: Connection) -> Call:
         """Return a DELETE of the user, and of nothing that hangs on them."""
-        return GraphRequest(str(asked.index), "DELETE", f"/users/{asked.user_id}")
+        return asked.call("DELETE", f"/users/{asked.user_id}")
 
     async def find_left(self, ask: Ask, rows: Sequence[Asked], connection: Connection) -> Mapping[int, Outcome | Stop]:
         """Leave whom the policy would not have deleted any more."""
@@ -85,9 +84,9 @@ class Restore(Account):
         """Whether the guest is in the tenant."""
         return not user.deleted
 
-    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+    def call(self, asked: Asked, connection: Connection) -> Call:
         """Return the request that takes a user out of the bin."""
-        return GraphRequest(str(asked.index), "POST", f"/directory/deletedItems/{asked.user_id}/restore", {})
+        return asked.call("POST", f"/directory/deletedItems/{asked.user_id}/restore", {})
 
 
 def _until(deleted_at: datetime) -> str:

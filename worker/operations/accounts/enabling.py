@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from worker.graph.batch import GraphRequest
 from worker.graph.guests import LOOKED_AT
 from worker.graph.marks import EXTENSIONS, SOURCE, find_mark, may_mark, parse_mark, read_mark
 from worker.ledger.model import Outcome, RowState
 from worker.operations.accounts.base import CREATION, Account, account_rules
 from worker.operations.clean.judging import find_not_due
-from worker.operations.operation import Ask, Asked
+from worker.operations.operation import Ask, Asked, Call
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -47,12 +46,12 @@ class _Enabling(Account):
             if SOURCE in one.row and not is_of_list(one, attribute)
         }
 
-    def request(self, asked: Asked, connection: Connection) -> GraphRequest:
+    def call(self, asked: Asked, connection: Connection) -> Call:
         """Return a PATCH of the account and, with it, of the mark of the list that wants it so."""
         there = asked.user.more.get(EXTENSIONS) if asked.user else None
         mark = find_mark(asked.row, there, connection.sync.source_attribute)
         body = {"accountEnabled": self.enabled} | ({EXTENSIONS: mark} if mark else {})
-        return GraphRequest(str(asked.index), "PATCH", f"/users/{asked.user_id}", body)
+        return asked.call("PATCH", f"/users/{asked.user_id}", body)
 
 
 class Disable(_Enabling):

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from worker.graph.batch import GraphRequest
 from worker.graph.verdicts import decide
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.operations.foreseen import Foreseen, Seen
@@ -76,12 +75,7 @@ class InviteAgain(Invite):
 
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return an invitation for each row."""
-        return [
-            Call(
-                GraphRequest(str(one.index), "POST", "/invitations", self._body(one, connection, options)), (one.index,)
-            )
-            for one in rows
-        ]
+        return [one.call("POST", "/invitations", self._body(one, connection, options)) for one in rows]
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""

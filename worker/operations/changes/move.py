@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from worker.addresses import fold_address
-from worker.graph.batch import GraphRequest
 from worker.graph.causes import Kind
 from worker.graph.users import build_questions, build_requests, read_users
 from worker.graph.verdicts import decide
@@ -107,10 +106,7 @@ class Move(Reset):
         moved = [asked for asked in rows if asked.user and _is_moved(asked.user, asked.row)]
         resets = super().build([replace(asked, row=_renamed(asked.row)) for asked in moved], connection, options)
         writes = [
-            Call(
-                GraphRequest(str(asked.index), "PATCH", f"/users/{asked.user.id}", _addresses(asked.user, asked.row)),
-                (asked.index,),
-            )
+            asked.call("PATCH", f"/users/{asked.user.id}", _addresses(asked.user, asked.row))
             for asked in rows
             if asked.user and asked not in moved
         ]

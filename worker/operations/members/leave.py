@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from worker.graph.batch import GraphRequest
 from worker.graph.causes import Verdict
 from worker.graph.references import reference_path
 from worker.graph.verdicts import decide
@@ -51,12 +50,7 @@ class Leave(Membership):
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a DELETE of the reference for each row."""
         return [
-            Call(
-                GraphRequest(
-                    str(asked.index), "DELETE", reference_path("groups", asked.target.id, "members", asked.user_id)
-                ),
-                (asked.index,),
-            )
+            asked.call("DELETE", reference_path("groups", asked.target.id, "members", asked.user_id))
             for asked in rows
             if asked.target
         ]
