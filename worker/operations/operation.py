@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from worker.channels import name_channel
 from worker.graph.batch import BATCH_LIMIT, GraphRequest
 from worker.graph.causes import Cause
+from worker.graph.verdicts import decide
 from worker.ledger.model import STAGES_DONE, STATUS_OF, KnownRow, Options, Outcome, Row, RowState
 from worker.operations.ask import Ask as Ask
 from worker.operations.ask import CannotAsk as CannotAsk
@@ -350,7 +351,7 @@ class Operation(Protocol):
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Return what the answer to a call means for one of its rows. Pure and total."""
-        ...
+        return decide(self.rules, answer, email=asked.row["email"])
 
     def resolve_unshown(
         self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from worker.graph.causes import Verdict
 from worker.graph.marks import EXTENSIONS, SOURCE, find_mark
-from worker.graph.verdicts import decide
 from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.operation import THEN, Ask, Asked, Call
 from worker.operations.profile_rules import PROFILE
@@ -19,7 +17,6 @@ from worker.operations.step import Step
 
 if TYPE_CHECKING:
     from config.connections import Connection
-    from worker.graph.batch import GraphAnswer
     from worker.ledger.why_waiting import Stop
 
 PROPERTIES: Mapping[str, str] = {
@@ -74,10 +71,6 @@ class Profile(Step):
     def build(self, rows: Sequence[Asked], connection: Connection, options: Options) -> list[Call]:
         """Return a PATCH for each row."""
         return [asked.call("PATCH", f"/users/{asked.user_id}", find_changes(asked, connection)) for asked in rows]
-
-    def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
-        """Judge by Graph's answer."""
-        return decide(self.rules, answer, email=asked.row["email"])
 
 
 def find_changes(asked: Asked, connection: Connection) -> dict[str, Any]:

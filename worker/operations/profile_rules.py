@@ -11,33 +11,27 @@ from enum import StrEnum
 from worker.graph.causes import Cause, Kind, OperationRules, Rule
 from worker.graph.patterns import wording
 from worker.operations.operation import NOT_THERE_YET
-from worker.operations.step import PROTECTED, PROTECTED_GUEST, read_changed
+from worker.operations.step import NOT_YET, PROTECTED, PROTECTED_GUEST, SYNCED, SYNCED_GUEST, read_changed
 
 
 class ProfileCause(StrEnum):
     """The causes for which Graph does not change a guest, in our words."""
 
-    SYNCED = "synced_user"
+    SYNCED = SYNCED
     PROTECTED = PROTECTED
     BAD_LOCATION = "bad_usage_location"
     NOT_THERE_YET = NOT_THERE_YET
 
 
 _RULES: Mapping[StrEnum, Rule] = {
-    ProfileCause.SYNCED: Rule(
-        Kind.FAILED,
-        "This user comes from the on-premises directory, where alone it can be changed: an administrator changes it"
-        " there.",
-    ),
+    ProfileCause.SYNCED: SYNCED_GUEST,
     ProfileCause.PROTECTED: PROTECTED_GUEST,
     ProfileCause.BAD_LOCATION: Rule(
         Kind.FAILED,
         "Microsoft does not know this usage location: correct it to the two letters of a country, such as NO, and"
         " submit the row again.",
     ),
-    ProfileCause.NOT_THERE_YET: Rule(
-        Kind.RETRY, "The directory does not know this guest everywhere yet; usher tries again by itself."
-    ),
+    ProfileCause.NOT_THERE_YET: NOT_YET,
 }
 _PATTERNS = (
     wording(ProfileCause.SYNCED, r"on-premises mastered", r"directory sync objects"),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from worker.graph.causes import Cause, Kind, OperationRules, Rule
 from worker.graph.patterns import wording
 from worker.operations.operation import NOT_THERE_YET
-from worker.operations.step import PROTECTED, PROTECTED_GUEST, read_changed
+from worker.operations.step import NOT_YET, PROTECTED, PROTECTED_GUEST, read_changed
 
 MOST_SPONSORS = 5
 """https://learn.microsoft.com/entra/external-id/b2b-sponsors"""
@@ -38,9 +38,7 @@ _RULES: Mapping[StrEnum, Rule] = {
     SponsorCause.GONE: Rule(
         Kind.FAILED, "This sponsor is not in the tenant any more: name another one and submit the row again."
     ),
-    SponsorCause.NOT_THERE_YET: Rule(
-        Kind.RETRY, "The directory does not know this guest everywhere yet; usher tries again by itself."
-    ),
+    SponsorCause.NOT_THERE_YET: NOT_YET,
     SponsorCause.PROTECTED: PROTECTED_GUEST,
 }
 _PATTERNS = (

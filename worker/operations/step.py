@@ -26,6 +26,13 @@ PROTECTED_GUEST = Rule(
     " given one: an administrator changes the guest in the Entra admin center.",
 )
 
+SYNCED = "synced_user"
+SYNCED_GUEST = Rule(
+    Kind.FAILED,
+    "This user comes from the on-premises directory, where alone it can be changed: an administrator changes it there.",
+)
+NOT_YET = Rule(Kind.RETRY, "The directory does not know this guest everywhere yet; usher tries again by itself.")
+
 
 class Step(Operation):
     """What the steps have in common: the guest's id is needed, and nothing is ever in doubt."""

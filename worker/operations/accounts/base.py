@@ -20,7 +20,7 @@ from worker.ledger.model import Options, Outcome, Row, RowState
 from worker.operations.foreseen import Foreseen, Seen, Would
 from worker.operations.operation import Ask, Asked, Attempt, Call
 from worker.operations.row_fields import BECAUSE, INTERNAL, SEEN
-from worker.operations.step import PROTECTED, PROTECTED_GUEST, Step, read_changed
+from worker.operations.step import PROTECTED, PROTECTED_GUEST, SYNCED, SYNCED_GUEST, Step, read_changed
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -39,18 +39,14 @@ _MOST_TRIES = 5
 class AccountCause(StrEnum):
     """The causes for which Graph does not change a guest's account, in our words."""
 
-    SYNCED = "synced_user"
+    SYNCED = SYNCED
     PROTECTED = PROTECTED
     GONE = "not_there"
     TAKEN = "address_taken"
 
 
 _RULES: Mapping[StrEnum, Rule] = {
-    AccountCause.SYNCED: Rule(
-        Kind.FAILED,
-        "This user comes from the on-premises directory, where alone it can be changed: an administrator changes it"
-        " there.",
-    ),
+    AccountCause.SYNCED: SYNCED_GUEST,
     AccountCause.PROTECTED: PROTECTED_GUEST,
     AccountCause.GONE: Rule(
         Kind.FAILED, "This guest was deleted from the tenant a moment ago, so nothing was changed: nothing is to do."

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from worker.graph.verdicts import decide
 from worker.ledger.model import KnownRow, Options, Outcome, Row, RowState
 from worker.operations.foreseen import Foreseen, Seen
 from worker.operations.invite import Invite, build_invitation
@@ -79,7 +78,7 @@ class InviteAgain(Invite):
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""
-        return decide(self.rules, answer, email=asked.row["email"])
+        return Operation.judge(self, asked, call, answer)
 
     def _body(self, asked: Asked, connection: Connection, options: Options) -> dict[str, Any]:
         row = {name: value for name, value in asked.row.items() if name != "user_type"}

@@ -13,14 +13,14 @@ from enum import StrEnum
 from worker.graph.causes import Cause, Kind, Rule
 from worker.graph.patterns import wording
 from worker.operations.again.reset_rules import RESET
-from worker.operations.step import PROTECTED, PROTECTED_GUEST, read_changed
+from worker.operations.step import PROTECTED, PROTECTED_GUEST, SYNCED, SYNCED_GUEST, read_changed
 
 
 class MoveCause(StrEnum):
     """The causes for which Graph writes no new address, in our words."""
 
     IN_USE = "address_in_use"
-    SYNCED = "synced_user"
+    SYNCED = SYNCED
     PROTECTED = PROTECTED
     GONE = "not_there"
 
@@ -45,11 +45,7 @@ ADDRESS = replace(
             "Somebody else in this tenant has the new address (a user, a group or a contact), so nothing was changed:"
             " an administrator looks who has it.",
         ),
-        MoveCause.SYNCED: Rule(
-            Kind.FAILED,
-            "This user comes from the on-premises directory, where alone it can be changed: an administrator changes it"
-            " there.",
-        ),
+        MoveCause.SYNCED: SYNCED_GUEST,
         MoveCause.GONE: Rule(Kind.FAILED, "This guest was deleted from the tenant a moment ago: nothing was changed."),
     },
     patterns=(
