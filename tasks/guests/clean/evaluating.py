@@ -129,7 +129,7 @@ class _Evaluation:
                     plan.is_short = True
                     plan.notes.append(NOBODY_DATED.format(self.connection.name) + self._undeleted)
                 return
-        policy = replace(policy, disable_inactive_after_s=None)
+        policy = replace(policy, clean=policy.clean.model_copy(update={"disable_inactive_after_s": None}))
         plan.begin()
         if policy.deeds & self.wanted:
             await self._pass(policy, set())
@@ -141,7 +141,7 @@ class _Evaluation:
 
     async def _pass(self, policy: Policy, also: Set[Also]) -> bool:
         """Judge all guests once; returns whether any of them has a date of signing in."""
-        also = also | ({Also.ATTRIBUTES} if policy.disable_expired else set())
+        also = also | ({Also.ATTRIBUTES} if policy.clean.disable_expired else set())
         now, is_dated, read = await ask_now(self.services), False, 0
         pages = GuestReader(self.services, self.connection).pages(also, pending=self.wanted == {Deed.REMIND})
         async with aclosing(pages):

@@ -36,7 +36,7 @@ few such requests a minute.
 def policy_of(connection: Connection) -> Policy:
     """Return the policy of a connection's settings."""
     spacing = spacing_of(connection)
-    return Policy.of(connection.clean, every_s=spacing.every_s, times=spacing.times)
+    return Policy(connection.clean, spacing.every_s, spacing.times)
 
 
 async def find_not_due(

@@ -60,54 +60,30 @@ class Stays(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is done after how long, in seconds; None: it is not. `spared_domains`: folded, their
-    subdomains too.
+    """What is done after how long, as the settings of a connection say, and how reminders are
+    spaced.
     """
 
-    remind_after_s: float | None = None
-    remind_every_s: float = 3 * 86_400.0
-    remind_times: int = 3
-    disable_pending_after_s: float | None = None
-    disable_inactive_after_s: float | None = None
-    disable_expired: bool = False
-    expiry_attribute: str = ""
-    delete_disabled_after_s: float | None = None
-    include_internal: bool = False
-    spared_domains: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, section: CleanSection, *, every_s: float, times: int) -> Policy:
-        """Return what a connection's settings say. `every_s`, `times`: of reminders, where they say
-        nothing.
-        """
-        return cls(
-            remind_after_s=section.remind_after_s,
-            remind_every_s=section.remind_every_s or every_s,
-            remind_times=section.remind_times or times,
-            disable_pending_after_s=section.disable_pending_after_s,
-            disable_inactive_after_s=section.disable_inactive_after_s,
-            disable_expired=section.disable_expired,
-            expiry_attribute=section.expiry_attribute,
-            delete_disabled_after_s=section.delete_disabled_after_s,
-            include_internal=section.include_internal,
-            spared_domains=section.spare_domains,
-        )
+    clean: CleanSection
+    remind_every_s: float
+    remind_times: int
 
     @property
     def deeds(self) -> frozenset[Deed]:
         """What it has done at all."""
-        disables = (self.disable_pending_after_s, self.disable_inactive_after_s, self.disable_expired or None)
+        clean = self.clean
+        disables = (clean.disable_pending_after_s, clean.disable_inactive_after_s, clean.disable_expired or None)
         wanted = (
-            (Deed.REMIND, self.remind_after_s is not None),
+            (Deed.REMIND, clean.remind_after_s is not None),
             (Deed.DISABLE, any(one is not None for one in disables)),
-            (Deed.DELETE, self.delete_disabled_after_s is not None),
+            (Deed.DELETE, clean.delete_disabled_after_s is not None),
         )
         return frozenset(deed for deed, is_wanted in wanted if is_wanted)
 
     @property
     def needs_dates(self) -> bool:
         """Whether dates of signing in are to be read."""
-        return self.disable_inactive_after_s is not None
+        return self.clean.disable_inactive_after_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +142,14 @@ def _find_shelter(guest: Guest, policy: Policy, spared: Spared) -> Finding | Non
         return _stay(Stays.MEMBER, "a member of the tenant")
     if guest.id.lower() in spared.role_holders:
         return _stay(Stays.ROLE_HOLDER, "holds, or may take, a directory role")
-    if not guest.invited and not policy.include_internal:
+    if not guest.invited and not policy.clean.include_internal:
         return _stay(Stays.NOT_INVITED, "did not come by an invitation")
     addresses = {fold_address(one) for one in (guest.email, *guest.others) if one}
     if addresses & spared.addresses:
         return _stay(Stays.SPARED, "spared by address")
-    if any(_is_of(address.rpartition("@")[2], domain) for address in addresses for domain in policy.spared_domains):
+    if any(
+        _is_of(address.rpartition("@")[2], domain) for address in addresses for domain in policy.clean.spare_domains
+    ):
         return _stay(Stays.SPARED, "spared by domain")
     if guest.id.lower() in spared.ids:
         return _stay(Stays.SPARED, "spared by group")
@@ -182,7 +160,7 @@ def _judge_disabled(guest: Guest, memory: Memory, policy: Policy, now: datetime)
     """Whoever usher disabled is deleted after a time without an attempt to sign in; whoever was
     disabled by a person never is.
     """
-    disabled_at, age_s = memory.disabled_at, policy.delete_disabled_after_s
+    disabled_at, age_s = memory.disabled_at, policy.clean.delete_disabled_after_s
     if disabled_at is None:
         return _stay(Stays.BLOCKED, "disabled, and not by usher")
     last = max(disabled_at, guest.signed_in_at or disabled_at)
@@ -194,8 +172,8 @@ def _judge_disabled(guest: Guest, memory: Memory, policy: Policy, now: datetime)
 
 def _judge_expired(guest: Guest, policy: Policy, now: datetime) -> Finding | None:
     """The whole of the last day counts, in UTC. What is no date says nothing."""
-    ends = read_day(guest.attributes.get(policy.expiry_attribute, ""))
-    if not policy.disable_expired or ends is None or ends >= now.astimezone(UTC).date():
+    ends = read_day(guest.attributes.get(policy.clean.expiry_attribute, ""))
+    if not policy.clean.disable_expired or ends is None or ends >= now.astimezone(UTC).date():
         return None
     return Finding(Deed.DISABLE, Because.EXPIRED, f"access ended on {ends.isoformat()}")
 
@@ -208,9 +186,9 @@ def _judge_pending(guest: Guest, memory: Memory, policy: Policy, now: datetime) 
     if invited is None:
         return _stay(Stays.NOT_DUE, "nobody can tell when this guest was invited")
     why = f"invited on {_day(invited, now)}, and has not accepted"
-    if _is_past(invited, policy.disable_pending_after_s, now):
+    if _is_past(invited, policy.clean.disable_pending_after_s, now):
         return Finding(Deed.DISABLE, Because.PENDING, why)
-    if not _is_past(invited, policy.remind_after_s, now):
+    if not _is_past(invited, policy.clean.remind_after_s, now):
         return _stay(Stays.NOT_DUE, why)
     if not guest.email:
         return _stay(Stays.NO_ADDRESS, "has no address to be reminded at")
@@ -234,7 +212,7 @@ def _judge_active(guest: Guest, policy: Policy, now: datetime) -> Finding:
         why = f"accepted on {_day(active, now)}, and not seen since"
     else:
         why = f"in the tenant since {_day(active, now)}, and not seen since"
-    if not _is_past(active, policy.disable_inactive_after_s, now):
+    if not _is_past(active, policy.clean.disable_inactive_after_s, now):
         return _stay(Stays.NOT_DUE, why)
     return Finding(Deed.DISABLE, Because.INACTIVE, why)
 

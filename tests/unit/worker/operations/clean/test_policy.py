@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from config.guest_rules import CleanSection
+from config.reader import parse_connection
 from worker.graph.guests import Guest, GuestState
+from worker.operations.clean.judging import policy_of
 from worker.operations.clean.policy import (
     NOTHING,
     Because,
@@ -27,17 +29,24 @@ from worker.operations.clean.policy import (
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = 86_400.0
 ALL = Policy(
-    remind_after_s=7 * DAY,
+    CleanSection(
+        remind_after=7 * DAY,
+        disable_pending_after=30 * DAY,
+        disable_inactive_after=90 * DAY,
+        disable_expired=True,
+        expiry_attribute="extensionAttribute10",
+        delete_disabled_after=30 * DAY,
+        spare_domains=("spared.example",),
+    ),
     remind_every_s=7 * DAY,
     remind_times=2,
-    disable_pending_after_s=30 * DAY,
-    disable_inactive_after_s=90 * DAY,
-    disable_expired=True,
-    expiry_attribute="extensionAttribute10",
-    delete_disabled_after_s=30 * DAY,
-    spared_domains=("spared.example",),
 )
 NOBODY = Spared()
+
+
+def policy_with(**changes: Any) -> Policy:
+    """The same policy with some settings changed."""
+    return replace(ALL, clean=ALL.clean.model_copy(update=changes))
 
 
 def ago(days: float) -> datetime:
@@ -84,14 +93,13 @@ def told(finding: Finding) -> tuple[Deed | None, Because | Stays]:
 def test_what_the_policy_asks_for_is_found(one: Guest, memory: Memory, deed: str, because: str) -> None:
     """Each deed and each reason, and each only where its setting is there."""
     assert told(found(one, memory)) == (deed, because)
-    assert found(one, memory, Policy()).deed is None
-    assert found(one, memory, Policy(expiry_attribute="extensionAttribute10")).deed is None
+    assert found(one, memory, Policy(CleanSection(), 3 * DAY, 3)).deed is None
 
 
 @pytest.mark.parametrize(
     ("one", "spared", "policy", "why"),
     [
-        ({"user_type": "Member"}, NOBODY, replace(ALL, include_internal=True), Stays.MEMBER),
+        ({"user_type": "Member"}, NOBODY, policy_with(include_internal=True), Stays.MEMBER),
         ({"user_type": ""}, NOBODY, ALL, Stays.MEMBER),
         ({}, Spared(role_holders=frozenset({"id-1"})), ALL, Stays.ROLE_HOLDER),
         ({"invited": False}, NOBODY, ALL, Stays.NOT_INVITED),
@@ -120,7 +128,7 @@ def test_a_domain_that_only_ends_alike_is_not_spared() -> None:
 def test_guests_who_did_not_come_by_an_invitation_are_taken_where_it_is_asked_for() -> None:
     """They have no state, and count from creation."""
     internal = guest(GuestState.UNKNOWN, invited=False, state_since=None)
-    assert told(found(internal, policy=replace(ALL, include_internal=True))) == (Deed.DISABLE, Because.INACTIVE)
+    assert told(found(internal, policy=policy_with(include_internal=True))) == (Deed.DISABLE, Because.INACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +164,7 @@ def test_who_accepted_counts_from_the_latest_sign(one: dict[str, Any], deed: Dee
 def test_who_is_of_no_known_state_counts_from_creation(one: dict[str, Any], deed: Deed | None) -> None:
     """And is never pending: neither reminded nor disabled as one who did not accept."""
     assert found(guest(GuestState.UNKNOWN, **{"state_since": None, **one})).deed is deed
-    assert found(guest(GuestState.UNKNOWN, **one), policy=replace(ALL, disable_inactive_after_s=None)).deed is None
+    assert found(guest(GuestState.UNKNOWN, **one), policy=policy_with(disable_inactive_after_s=None)).deed is None
 
 
 @pytest.mark.parametrize(
@@ -264,22 +272,27 @@ def test_who_is_left_alone_after_all_is_told_why(then: Deed, one: Guest, words: 
     assert words in explain_left(then, one, found(one))
 
 
+def policy_by(**settings: Any) -> Policy:
+    """The policy of a connection with these settings."""
+    table = {"tenant_id": "contoso.com", "client_id": "app", "client_secret": "env:S", "clean": settings}
+    return policy_of(parse_connection("contoso", table))
+
+
 def test_a_policy_is_made_of_the_settings() -> None:
     """What they do not say of reminders is what goes by hand."""
-    nothing = Policy.of(CleanSection(), every_s=3 * DAY, times=3)
+    nothing = policy_by()
     assert (nothing.remind_every_s, nothing.remind_times, nothing.deeds) == (3 * DAY, 3, frozenset())
     assert not nothing.needs_dates
-    section = CleanSection(
+    full = policy_by(
         remind_after=7 * DAY,
         remind_every=2 * DAY,
         remind_times=1,
         disable_inactive_after=90 * DAY,
         delete_disabled_after=20.0,
-        spare_domains=("Bücher.example",),
+        spare_domains=["Bücher.example"],
     )
-    full = Policy.of(section, every_s=3 * DAY, times=3)
     assert (full.remind_every_s, full.remind_times, full.deeds) == (2 * DAY, 1, frozenset(Deed))
     assert full.needs_dates
     assert found(guest(email="a@sub.xn--bcher-kva.example"), policy=full).code is Stays.SPARED
-    for alone in (CleanSection(disable_expired=True), CleanSection(disable_pending_after=1.0)):
-        assert Policy.of(alone, every_s=1, times=1).deeds == {Deed.DISABLE}
+    for alone in (policy_by(disable_expired=True), policy_by(disable_pending_after=1.0)):
+        assert alone.deeds == {Deed.DISABLE}
