@@ -67,7 +67,7 @@ def run_up(session: Session, *, console: bool = False) -> int:
         finally:
             terminal.say("Ending: what is on the wire is answered and recorded first. Ctrl-C again ends at once.")
 
-    return run_foreground(company=tell)
+    return run_foreground(tell)
 
 
 def describe_stack(

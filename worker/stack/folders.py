@@ -134,11 +134,11 @@ def find_folders(env: Mapping[str, str] = os.environ) -> Folders:
     return choices[-1]
 
 
-def make_absolute(path: str | Path, cwd: Path | None = None) -> Path:
+def make_absolute(path: str | Path) -> Path:
     """The path from the root, links left as they are: a mounted secret is a link that moves when
     the secret changes.
     """
-    return Path(os.path.abspath((cwd or Path.cwd()) / path))  # noqa: PTH100 - Path.resolve would follow links
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
 
 
 def _find_state(env: Mapping[str, str]) -> Path:

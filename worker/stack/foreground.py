@@ -21,23 +21,14 @@ from worker.stack.supervisor import Describe, Supervisor, build_program_spec
 logger = logging.getLogger("usher.stack")
 
 _LOOK_EVERY_S = 1.0  # at the server's supervisor
+_PATIENCE_S = 60.0  # with a background worker that makes way
 
 Company: TypeAlias = Callable[[Urls, Describe], Awaitable[None]]
 """What goes on beside the programs, once the server answers; it is cancelled when they are to end.
 """
 
 
-async def _nobody(urls: Urls, describe: Describe) -> None:
-    """Stand in for company that nobody wants."""
-
-
-def run_foreground(
-    env: Mapping[str, str] = os.environ,
-    *,
-    commands: Commands | None = None,
-    company: Company = _nobody,
-    patience_s: float = 60.0,
-) -> int:
+def run_foreground(company: Company, env: Mapping[str, str] = os.environ, commands: Commands | None = None) -> int:
     """Run worker, beat and Flower in this process until Ctrl-C or SIGTERM, and end them in order.
     Returns 0.
 
@@ -49,7 +40,7 @@ def run_foreground(
     folders = find_folders(env)
     folders.prepare()
     order = build_order(env, folders, commands or Commands())
-    with closing(take_worker_lock(folders, patience_s)) as lock:
+    with closing(take_worker_lock(folders, _PATIENCE_S)) as lock:
         note_start(lock, order.commands.worker, order)
         with Attachment(folders, order, env, ("server",), needs=ROLES) as hold:
             envs = {

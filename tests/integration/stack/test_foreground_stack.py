@@ -24,7 +24,7 @@ commands = Commands(**{name: tuple(argv) for name, argv in json.loads(sys.argv[1
 async def tell(urls, describe):
     print(urls.redis_url, flush=True)
 try:
-    code = run_foreground(commands=commands, company=tell)
+    code = run_foreground(tell, commands=commands)
 except StackError as error:
     print(error, flush=True)
     code = 2

@@ -135,31 +135,27 @@ def explain_platform(name: str, status: int, setting: str) -> SigninTrouble:
             f"managed_identity_{status}",
             f"The platform that holds the {whose} is not ready (status {status}); usher tries again by itself.",
         )
+    code = f"managed_identity_{status}"
     if status == 0:
-        return SigninTrouble(
-            SigninKind.CONFIGURATION,
-            "no_managed_identity",
+        code = "no_managed_identity"
+        sentence = (
             f"Nobody hands out tokens of a managed identity here, so there is none of the {whose}: run usher on the"
-            " Azure machine, App Service or Arc server that has it, or give the connection another credential.",
+            " Azure machine, App Service or Arc server that has it, or give the connection another credential."
         )
-    if status == 401:
-        return SigninTrouble(
-            SigninKind.CONFIGURATION,
-            f"managed_identity_{status}",
+    elif status == 401:
+        sentence = (
             f"This account may not ask for tokens of the {whose} (status {status}): on an Azure Arc server add the"
-            " account that usher runs as to the group himds, and start usher again.",
+            " account that usher runs as to the group himds, and start usher again."
         )
-    if status == 200:
-        return SigninTrouble(
-            SigninKind.CONFIGURATION,
-            f"managed_identity_{status}",
+    elif status == 200:
+        sentence = (
             f"The platform here answered without a token of the {whose}, as an Azure Arc agent does that knows the"
             f" machine's own identity alone: update the agent, or check {setting} of the connection or of its"
-            " application.",
+            " application."
         )
-    return SigninTrouble(
-        SigninKind.CONFIGURATION,
-        f"managed_identity_{status}",
-        f"This machine has no {whose} (status {status}): assign it to the machine in Azure, and check {setting} of the"
-        " connection or of its application.",
-    )
+    else:
+        sentence = (
+            f"This machine has no {whose} (status {status}): assign it to the machine in Azure, and check {setting} of"
+            " the connection or of its application."
+        )
+    return SigninTrouble(SigninKind.CONFIGURATION, code, sentence)
