@@ -16,10 +16,11 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
+from worker.errors import SealBroken
 from worker.graph.latency import UNKNOWN_S
 from worker.ledger import packing
 from worker.ledger.audit.trail import Trail
-from worker.ledger.chunk_contents import ChunkContents, can_open_links, links_context, read_chunk
+from worker.ledger.chunk_contents import ChunkContents, check_links, links_context, read_chunk
 from worker.ledger.doubts import Doubts
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.model import (
@@ -309,7 +310,9 @@ class Ledger:
         if b"rows" not in fields:
             return False
         sealer = find_or_none(self.sealer)
-        if not can_open_links(fields, sealer, links_context(job, chunk)):
+        try:
+            check_links(fields, sealer, links_context(job, chunk))
+        except SealBroken:
             return False  # folded without its key they would be lost; reading sees no difference
         contents = read_chunk(fields, sealer, links_context(job, chunk))
         finished = [o for o in contents.outcomes if o is not None]

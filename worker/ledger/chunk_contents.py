@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,22 +57,28 @@ def read_chunk(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes
     return ChunkContents(int(fields[b"base"]), rows, letters, fields.get(b"at", b"").decode(), outcomes_by_row)
 
 
-def can_open_links(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> bool:
-    """Whether every sealed link of a chunk that is not folded opens with a key that is here."""
-    sealed = [value for name, value in fields.items() if name[:1] == b"l" and name[1:].isdigit() and value]
-    try:
-        return not sealed or (sealer is not None and all(sealer.open(value, context) for value in sealed))
-    except SealBroken:
-        return False
+def rows_in(fields: Mapping[bytes, bytes]) -> list[dict[str, Any]]:
+    """Return the rows of a chunk, by its fields `rows` and `out`; none where it has neither."""
+    if rows := fields.get(b"rows"):
+        return packing.unpack_rows(rows)
+    return packing.unpack_finished(fields[b"out"])[0] if b"out" in fields else []
 
 
-def check_links(fields: dict[bytes, bytes], sealer: Sealer | None, context: bytes) -> None:
+def sealed_links(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the sealed links of a chunk by field, folded or not."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if value and (name == b"lnk" or (name[:1] == b"l" and name[1:].isdigit()))
+    }
+
+
+def check_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: bytes) -> None:
     """Raise `SealBroken` where a chunk has links that no key here opens."""
-    for name, value in fields.items():
-        if value and (name == b"lnk" or (name[:1] == b"l" and name[1:].isdigit())):
-            if sealer is None:
-                raise SealBroken
-            sealer.open(value, context)
+    for value in sealed_links(fields).values():
+        if sealer is None:
+            raise SealBroken
+        sealer.open(value, context)
 
 
 def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
@@ -81,7 +88,6 @@ def _with_link(outcome: Outcome | None, link: str) -> Outcome | None:
 def _open_links(sealed: bytes | None, sealer: Sealer | None, context: bytes) -> dict[int, str]:
     if not sealed or sealer is None:
         return {}
-
     try:
         return packing.unpack_links(sealer.open(sealed, context))
     except SealBroken:

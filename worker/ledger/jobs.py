@@ -146,7 +146,7 @@ class Jobs(JobList):
         """
         for loading in loadings:
             await self.write(loading, all_of_it=True)
-        told = [loading.told(self.keys, self.trail.tenant_of(loading.connection)) for loading in loadings]
+        told = [loading.told(self.keys, self.trail.tenant_key_of(loading.connection)) for loading in loadings]
         replies = await self._scripts.run_together("start_job", told)
         states: dict[str, JobState] = {}
         for loading, reply in zip(loadings, replies, strict=True):

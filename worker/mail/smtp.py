@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException, SMTPServerDisconnected
 
-from config.errors import ConfigError, ReferenceError_
+from config.errors import ConfigError
 from config.mail import MailServer, read_smtp_url
 from worker.errors import WayOutUnusable
 from worker.graph.batch import NOTE_STALE, Fate, GraphAnswer
@@ -94,7 +94,7 @@ class SmtpClient:
                 return _STALE
             try:
                 password = section.password.resolve().reveal() if section.password is not None else ""
-            except (ConfigError, ReferenceError_) as error:
+            except ConfigError as error:
                 return _answer(535, "login", str(error))
             attempt = _Attempt(line, server, password, ca_file, deadline_s, before_send)
             answer = await attempt.run(envelope)

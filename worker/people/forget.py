@@ -17,7 +17,7 @@ from worker.addresses import fold_address, spellings
 from worker.errors import LedgerBusy, LedgerError
 from worker.ledger import packing
 from worker.ledger.batches import Ledger
-from worker.ledger.chunk_contents import links_context, read_chunk
+from worker.ledger.chunk_contents import links_context, read_chunk, rows_in, sealed_links
 from worker.ledger.erasing import note_erased
 from worker.ledger.guests.disabled import Disabled
 from worker.ledger.guests.guest_index import GuestIndex
@@ -151,9 +151,7 @@ async def _find(ledger: Ledger, who: str) -> list[tuple[str, int]]:
     client, keys, found = ledger.client, ledger.keys, list[tuple[str, int]]()
     async for job in every_job(client, keys, "finished_at"):
         async for number, fields in chunks_of(client, keys, job, "rows", "out"):
-            rows, packed = fields.get(b"rows"), fields.get(b"out")
-            contents = packing.unpack_rows(rows) if rows else packing.unpack_finished(packed)[0] if packed else []
-            if not any(without_person(row, who) is not row for row in contents):
+            if not any(without_person(row, who) is not row for row in rows_in(fields)):
                 continue
             if "finished_at" not in job.fields:
                 root, _ = split_stage(job.id)
@@ -274,9 +272,7 @@ def _open_links(fields: Mapping[bytes, bytes], sealer: Sealer | None, context: b
     """Return the links of a chunk by field and row. Raises `SealBroken`, or `LedgerError` where
     there is no key.
     """
-    sealed = {
-        name: value for name, value in fields.items() if name == b"lnk" or (name[:1] == b"l" and name[1:].isdigit())
-    }
+    sealed = sealed_links(fields)
     if sealed and sealer is None:
         raise LedgerError(
             "The ledger holds sealed links, one of which may be this person's, and there is no key to open them: set"

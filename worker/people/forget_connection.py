@@ -18,13 +18,13 @@ from config.connections import split_chosen
 from config.errors import ConfigError
 from worker.channels import NOBODYS, split_channel
 from worker.errors import LedgerBusy
-from worker.ledger import packing
+from worker.ledger.chunk_contents import rows_in
 from worker.ledger.erasing import note_erased
 from worker.ledger.job_rows import StoredJob, chunks_of, every_job
 from worker.ledger.notices import Notices
 from worker.ledger.stages import is_stage, stages_of
 from worker.ledger.timetable import Timetable
-from worker.people.forget_runs import Mentioned, forget_notices, forget_runs
+from worker.people.forget_runs import Mentioned, forget_notices, forget_runs, literal
 from worker.signin.tenant_ids import named_like
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ async def find_held(services: Services, name: str, tenant: str = "") -> Held:
 async def _is_named_in(services: Services, job: StoredJob, name: str) -> bool:
     """Tell whether a job of nobody's rows has one that names the connection: it goes as a whole."""
     async for _, fields in chunks_of(services.client, services.keys, job, "rows", "out"):
-        rows, packed = fields.get(b"rows"), fields.get(b"out")
-        contents = packing.unpack_rows(rows) if rows else packing.unpack_finished(packed)[0] if packed else []
-        if any(str(row.get("connection", "")).lower() == name for row in contents):
+        if any(str(row.get("connection", "")).lower() == name for row in rows_in(fields)):
             return True
     return False
 
@@ -188,7 +186,7 @@ async def _channels(services: Services, name: str) -> list[str]:
     """Return the channels of a connection of which something is known."""
     client, start = _anyone(services), services.keys.connection("")
     found = {raw.decode() for raw in await client.smembers(services.keys.connections())}
-    async for raw in client.scan_iter(match=f"{_literal(start + name)}*", count=1000):
+    async for raw in client.scan_iter(match=f"{literal(start + name)}*", count=1000):
         found.add(raw.decode().removeprefix(start).partition(":")[0])
     return sorted(one for one in found if split_channel(one)[0] == name)
 
@@ -230,7 +228,7 @@ async def tenant_keys(services: Services, tenant: str) -> AsyncIterator[str]:
     """Yield the names of the keys that belong to a tenant's key, and to the clients in it."""
     prefix = services.keys.prefix
     own = re.compile(rf"{re.escape(prefix)}:{_OF_TENANT}:{re.escape(tenant)}(?:[:/].*)?", re.DOTALL)
-    async for raw in _anyone(services).scan_iter(match=f"{_literal(prefix)}:*{_literal(tenant)}*", count=1000):
+    async for raw in _anyone(services).scan_iter(match=f"{literal(prefix)}:*{literal(tenant)}*", count=1000):
         if own.fullmatch(raw.decode()):
             yield raw.decode()
 
@@ -240,7 +238,7 @@ async def _forget_counts(services: Services, name: str) -> int:
     client, key = _anyone(services), services.keys.meters()
     fields = [
         raw
-        async for raw, _ in client.hscan_iter(key, match=f"*|{_literal(name)}*", count=1000)
+        async for raw, _ in client.hscan_iter(key, match=f"*|{literal(name)}*", count=1000)
         if split_channel(raw.decode().split("|")[1])[0] == name
     ]
     return int(await client.hdel(key, *fields)) if fields else 0
@@ -272,7 +270,3 @@ async def _unlink(services: Services, names: AsyncIterator[str]) -> int:
             removed += await _anyone(services).unlink(*part)
             part = []
     return removed + (await _anyone(services).unlink(*part) if part else 0)
-
-
-def _literal(text: str) -> str:
-    return re.sub(r"([\\*?\[\]])", r"\\\1", text)

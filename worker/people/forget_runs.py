@@ -119,7 +119,11 @@ async def _runs(services: Services) -> AsyncIterator[tuple[str, str]]:
     """Yield each key with runs, and whose they are (`run_of`)."""
     client: Any = services.client
     before, after = services.keys.schedule_runs("*").split("*")
-    literal = re.sub(r"([\\*?\[\]])", r"\\\1", before)
-    async for raw in client.scan_iter(match=f"{literal}*{after}", count=1000):
+    async for raw in client.scan_iter(match=f"{literal(before)}*{after}", count=1000):
         key = raw.decode()
         yield key, key.removeprefix(before).removesuffix(after)
+
+
+def literal(text: str) -> str:
+    """Return a text as a pattern of Redis has it."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", text)

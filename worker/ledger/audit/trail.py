@@ -85,6 +85,7 @@ class Trail:
     process works for.
 
     Without an `index` (its key cannot be had here) rows are kept without the hash of their address.
+    `tenant_key_of`: a channel's; '' where its connection is not configured here.
     """
 
     def __init__(
@@ -103,14 +104,10 @@ class Trail:
         self.keep_ms = round(keep_s * 1000)
         self._actor = actor
         self._index = index
-        self._tenant_key_of = tenant_key_of
+        self.tenant_key_of = tenant_key_of
         self._copy = copy
         self._scripts = Scripts(client)
         self.floods = Floods()
-
-    def tenant_of(self, channel: str) -> str:
-        """Return the key of a channel's tenant; '' where its connection is not configured here."""
-        return self._tenant_key_of(channel)
 
     # Events
 
@@ -144,7 +141,7 @@ class Trail:
 
     async def place(self, connection: str, rows: Sequence[Mapping[str, Any]]) -> IndexPlace | None:
         """Return the hashes of a chunk's addresses; None where they cannot be told here."""
-        tenant_key = self._tenant_key_of(connection) if self.keep_ms and self._index is not None else ""
+        tenant_key = self.tenant_key_of(connection) if self.keep_ms and self._index is not None else ""
         if not tenant_key or self._index is None:
             return None
         emails = {i: str(row["email"]) for i, row in enumerate(rows) if row.get("email")}
