@@ -16,9 +16,9 @@ from tasks.rows.copied import copy_refused, open_copy, options_again, read_copie
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.submit import Follows, job_id_of
+from worker.channels import INVITE, name_channel
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, RowState
-from worker.operations.registry import find_operation
 
 WITHIN_S = 7 * 86_400.0
 TIMES = 3
@@ -62,19 +62,16 @@ async def run(context: Context) -> Told:
 
 
 async def _find_jobs(context: Context) -> list[JobView]:
-    """Return the connection's jobs that ended lately with rows to be tried again, the oldest
-    first.
+    """Return the connection's invitations that ended lately with rows to be tried again, the oldest
+    first. What is done to guests who are there a person repeats.
     """
     services, args = context.services, context.schedule.args
     since = context.now - timedelta(seconds=float(args.get("within", WITHIN_S)))
     times, in_doubt = int(args.get("times", TIMES)), bool(args.get("in_doubt", False))
-    views = await services.jobs.submitted_since(since, context.connection.name)
+    views = await services.jobs.submitted_since(since, name_channel(context.connection.name, INVITE))
     retried = {view.info.get("retry_of") for view in views}
 
     def may_be_tried(view: JobView) -> bool:
-        operation = find_operation(view.operation)
-        if operation.alone or not operation.takes_lists:  # its rows would be invited; a person repeats it
-            return False
         rows = view.adds_up("failed", *(["in_doubt"] if in_doubt else []))
         return view.state is JobState.DONE and rows > 0 and _round(view.info) < times and view.id not in retried
 

@@ -106,8 +106,7 @@ class JobList:
         """Return a channel's jobs that were submitted from then on, the oldest first."""
         walk = every_job(self.client, self.keys, "connection", since_ms=since.timestamp() * 1000)
         ids = [job.id async for job in walk if job.fields.get("connection") == channel.encode()]
-        views = [await self.view(job) for job in ids]
-        return [view for view in views if view is not None]
+        return await self._read(ids)
 
     async def finished_jobs(self, connection: str) -> int:
         """Return how many jobs of a connection ever ended by themselves."""
