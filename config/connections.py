@@ -78,9 +78,7 @@ def is_connection_name(name: str) -> bool:
 
 
 def check_tenant(value: object) -> str:
-    """Return a tenant's id or domain in the form it is kept in. Raises ValueError with half a
-    sentence.
-    """
+    """Return a tenant's id or domain as it is kept. Raises ValueError with half a sentence."""
     if isinstance(value, str):
         text = value.strip().lower()
         if text in _SHARED_TENANTS:
@@ -126,9 +124,7 @@ def _check_authority(value: object, info: ValidationInfo) -> str:
 
 
 def _check_graph_url(value: object, info: ValidationInfo) -> str:
-    """Complete Graph's address: the cloud's own where none is given, the API version as its last
-    part.
-    """
+    """Complete Graph's address: else the cloud's own; the API version is its last part."""
     if not value:
         return f"https://{CLOUDS[info.data.get('cloud', 'global')].graph_host}/{_API_VERSION}"
     host, path = parse_service_url(value)
@@ -139,9 +135,7 @@ def _check_graph_url(value: object, info: ValidationInfo) -> str:
 
 
 CREDENTIALS = ("client_secret", "certificate", "client_assertion", "managed_identity")
-"""The keys of what a connection may sign in with, one of them; a list of several is tried in its
-order.
-"""
+"""The keys of what a connection signs in with, one of them; a list is tried in its order."""
 CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
 """The keys that hold a credential, or a part of one."""
 

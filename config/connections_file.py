@@ -51,9 +51,7 @@ class ConnectionsFile:
 
 
 def read_connections_file(path: Path, known: Mapping[str, object]) -> ConnectionsFile:
-    """Read a list; `known`: the columns that there may be. Raises ConfigError for what is no
-    list.
-    """
+    """Read a list; `known`: its possible columns. Raises ConfigError for what is no list."""
     content = _read(path)
     try:
         text = content.decode("utf-8-sig")
@@ -101,9 +99,7 @@ def _not_utf8(path: Path, content: bytes, start: int) -> str:
 
 
 def _told_apart(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Return the lines; of those with one name each is at fault, for nobody can say which counts.
-    Pure.
-    """
+    """Return the lines; those that share a name are at fault: nobody knows which counts. Pure."""
     by_name: dict[str, list[int]] = {}
     for line in lines:
         by_name.setdefault(line.name, []).append(line.number)

@@ -62,9 +62,7 @@ Names = Annotated[tuple[Annotated[str, PlainValidator(parse_name)], ...], Before
 
 
 class ConsoleSection(Section):
-    """`[console]`: who may sign in to the console, and how; which of Entra's tokens programs may
-    bring.
-    """
+    """`[console]`: who may sign in to the console, how, and which tokens programs may bring."""
 
     tenant_id: Annotated[str | None, optional(_check_guid)] = None
     client_id: Annotated[str | None, optional(_check_guid)] = None

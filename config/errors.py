@@ -68,9 +68,7 @@ def quoted(text: str) -> str:
 
 
 def list_known(word: str, known: Sequence[str]) -> str:
-    """Return `"known are: x, y"`; of more than ten names the nearest five, and how many there
-    are.
-    """
+    """Return `"known are: x, y"`; of more than ten names the nearest five, and their number."""
     if len(known) <= _LISTED:
         return f"known are: {', '.join(known)}"
     near = difflib.get_close_matches(word.lower()[:_LONGEST], known, n=_NEAREST, cutoff=0.5)

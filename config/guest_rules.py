@@ -1,6 +1,4 @@
-"""What a connection does by rule to the guests that its tenant has: tables within the connection's
-own.
-"""
+"""What a connection does by rule to its tenant's guests: tables within its own."""
 
 from __future__ import annotations
 

@@ -84,9 +84,7 @@ def find_line(settings: Settings, name: str) -> tuple[dict[str, str], str]:
 
 
 def with_line(path: Path, before: bytes, cells: Mapping[str, str]) -> bytes:
-    """Return a list with one more line. Raises `ConfigError` for a cell that has no column.
-    Pure.
-    """
+    """Return a list with one more line. Raises `ConfigError` for a cell without a column. Pure."""
     text = before.decode("utf-8-sig")
     columns, _ = next(_records(text), ([], ""))
     if missing := [column for column in cells if column not in columns]:
@@ -104,9 +102,7 @@ def with_line(path: Path, before: bytes, cells: Mapping[str, str]) -> bytes:
 
 
 def without_line(path: Path, before: bytes, name: str) -> bytes:
-    """Return a list without the line of that name. Raises `ConfigError` where there is none.
-    Pure.
-    """
+    """Return a list without the line of that name. Raises `ConfigError` without one. Pure."""
     mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
     records = _records(before.decode("utf-8-sig"))
     columns, headings = next(records, ([], ""))

@@ -62,9 +62,7 @@ class MailServer:
 
 
 def parse_smtp_url(value: object) -> str:
-    """Return the URL of a mail server as it was written, when it can be one; see
-    `read_smtp_url`.
-    """
+    """Return the URL of a mail server as written, when it can be one; see `read_smtp_url`."""
     read_smtp_url(value)
     assert isinstance(value, str)
     return value

@@ -37,9 +37,7 @@ def parse_notify(value: object) -> str:
 
 
 def parse_host(value: object) -> str:
-    """Return an entry of `notify.hosts`: a host's name, an address, or a network
-    (`10.1.0.0/16`).
-    """
+    """Return an entry of `notify.hosts`: a host's name, an address, a network (`10.1.0.0/16`)."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -71,9 +69,7 @@ def message_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
 
 
 def may_call(address: str, hosts: Collection[str]) -> bool:
-    """Whether a worker may call an address for a message: a public one, or one that is listed
-    itself.
-    """
+    """Whether a worker may call an address for a message: it is public, or listed itself."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -106,9 +102,7 @@ def _is_listed(host: str, hosts: Collection[str]) -> bool:
 
 
 def accept_target(value: object, hosts: Collection[str], *, signed: bool) -> str:
-    """Return a target that can be told as things are configured. Raises ValueError with half a
-    sentence.
-    """
+    """Return a target that can be told as configured. Raises ValueError with half a sentence."""
     target = parse_notify(value)
     if fault := target_fault(target, hosts, signed=signed):
         raise ValueError(fault)

@@ -253,9 +253,7 @@ class _Reader:
         }
 
     def schedules(self, connections: Iterable[str]) -> dict[str, Schedule]:
-        """Return the schedules that are sound, by name; `connections` are the names that they may
-        use.
-        """
+        """Return the schedules that are sound, by name; `connections`: the names they may use."""
         found: dict[str, Schedule] = {}
         for name, table in self._table("schedules").items():
             path = ("schedules", name)

@@ -154,9 +154,7 @@ class Schedule(Section):
 
     @property
     def table(self) -> dict[str, Any]:
-        """The table it was made from, as JSON can hold it; `config.parse_schedule` reads it
-        again.
-        """
+        """The table it was made from, as JSON can hold it, for `reader.parse_schedule`."""
         given = self.model_dump(exclude={"name"}, exclude_defaults=True)
         return {"task": self.task, **given}
 

@@ -25,9 +25,7 @@ from config.values import parse_choice, parse_domain, parse_flag
 
 
 class Section(BaseModel):
-    """What every table of the configuration is: immutable, strict about names, silent about
-    values.
-    """
+    """A table of the configuration: immutable, strict about names, silent about values."""
 
     model_config = ConfigDict(
         frozen=True,

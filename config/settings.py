@@ -126,9 +126,7 @@ class Settings:
 
     @property
     def complaints(self) -> list[str]:
-        """What is wrong with single connections, and not with the configuration, a sentence
-        each.
-        """
+        """What is wrong with single connections, not with the configuration, a sentence each."""
         return [*self.unread, *(fault for line in self.faulty for fault in line.faults), *self.unmet]
 
     def connection(self, name: str) -> Connection:

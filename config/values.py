@@ -26,9 +26,7 @@ none is published.
 """
 
 LONGEST_S = 3650 * 86_400.0
-"""Longest length of time taken (ten years): beyond it a slip of the unit is likelier than a
-wish.
-"""
+"""Longest length of time taken (ten years): beyond it a slip of the unit is likelier."""
 
 MOST = 1_000_000_000
 """Largest count taken, for the same reason."""
@@ -107,9 +105,7 @@ def parse_choice(value: object, choices: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A documented quota: `amount` units in any `per_s` seconds, written `amount/seconds`
-    ("150/5s").
-    """
+    """A documented quota: `amount` units in any `per_s` seconds, written "150/5s"."""
 
     amount: int
     per_s: float

@@ -139,9 +139,7 @@ def _take_login_out(url: str) -> tuple[str, dict[str, str]]:
 
 
 def _beat_redis(url: str) -> tuple[str, dict[str, Any]]:
-    """Return RedBeat's URL and options. Behind Sentinel it wants everything but the scheme as
-    options.
-    """
+    """Return RedBeat's URL and options. Behind Sentinel it wants all but the scheme as options."""
     bare, login = _take_login_out(url)
     guarded = read_sentinel_url(url)
     if guarded is None:

@@ -42,9 +42,7 @@ class UsherError(Exception):
         return self.sentence
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild from the sentence; the default would hand `args` to a subclass that wants
-        more.
-        """
+        """Rebuild from the sentence; the default hands `args` to a subclass that wants more."""
         return _rebuild, (type(self), dict(self.__dict__))
 
 
@@ -77,9 +75,7 @@ class TokenUnavailable(TokenError):
     """The sign-in service cannot be reached just now; usher tries again by itself."""
 
     def __init__(self, sentence: str = "", *, retry_after_s: float | None = None, code: str = "") -> None:
-        """`retry_after_s` is the service's own word on when to ask again; None when it gave
-        none.
-        """
+        """`retry_after_s`: the service's own word on when to ask again; None where it gave none."""
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
         self.code = code

@@ -129,9 +129,7 @@ def _build_formatter(as_json: bool, *more: _Step, colors: bool) -> logging.Forma
 
 
 class SmallFormatter(logging.Formatter):
-    """The same lines without structlog, for the private stack's supervisor, which has to be up at
-    once.
-    """
+    """The same lines without structlog, for a supervisor, which has to be up at once."""
 
     def __init__(self, as_json: bool) -> None:
         super().__init__()

@@ -27,9 +27,7 @@ PRODUCER: Final = "producer"
 STRANGER: Final = "an unknown program"
 """Who is named by a token that opens nothing, or brings none."""
 SHORTEST: Final = 32
-"""Characters of a token, at least: 24 random bytes. A shorter one could be guessed, and opens
-nothing.
-"""
+"""Characters of a token, at least: 24 random bytes. A shorter one opens nothing."""
 _LONGEST: Final = 4096
 
 

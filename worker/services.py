@@ -107,9 +107,7 @@ class Services:
         return self.tenants.named(find_connection(self.settings(), name))
 
     def is_of_tenant(self, tenant_key: str, connection: str) -> bool:
-        """Tell whether a connection still stands for the tenant that a job of its was accepted
-        for.
-        """
+        """Tell whether a connection still stands for the tenant that its job was accepted for."""
         return self.tenants.is_of(tenant_key, find_connection(self.settings(), connection))
 
     async def resolved(self, name: str) -> Connection:
@@ -123,9 +121,7 @@ class Services:
 
 
 def find_connection(settings: Settings, name: str) -> Connection:
-    """Return a connection by name, the running sandbox included. Raises
-    `config.UnknownConnection`.
-    """
+    """Return a connection by name, or the running sandbox. Raises `config.UnknownConnection`."""
     try:
         return settings.connection(name)
     except UnknownConnection:

@@ -76,9 +76,7 @@ class LedgerAsk(ABC):
         return await find_invited(self._services, self._connection, emails)
 
     async def find_spared(self) -> tuple[Spared, str]:
-        """Return whom the connection's settings spare now, or why nobody can tell. Raises
-        `CannotAsk`.
-        """
+        """Return whom the settings spare now, or why nobody can tell. Raises `CannotAsk`."""
         groups = await read_spared_groups(self, self._connection)
         return await asyncio.to_thread(read_again, self._connection, groups)
 

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 async def find_invited(services: Services, connection: Connection, emails: Mapping[int, str]) -> dict[int, KnownRow]:
-    """Return when some guests (address by row) were invited lately, by whatever job. Raises
-    `SealError`.
-    """
+    """Return when guests (address by row) were invited lately, by any job. Raises `SealError`."""
     if not emails:
         return {}
     place = await services.index.place(connection.tenant_key, emails)

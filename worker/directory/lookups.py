@@ -48,9 +48,7 @@ the first; one for a refused token.
 _MOST_UNSHOWN = 100_000
 _LONGEST_UNSHOWN_S = 60.0
 _SERVICE = frozenset({503})
-"""Statuses that speak of the service, never of an address: asking in halves would only add to its
-load.
-"""
+"""Statuses that speak of the service, not of an address: halves would add to its load."""
 
 
 class WhyNot(StrEnum):
@@ -340,7 +338,5 @@ def _join(there: Found, absent: Sequence[str], binned: Found) -> Found:
 
 
 def may_try(token: AccessToken) -> bool:
-    """Whether asking makes sense: the token's roles are a hint; without them Graph itself is
-    asked.
-    """
+    """Whether asking makes sense: the token's roles are a hint; without them Graph says."""
     return token.roles is None or bool(token.roles & READ_ROLES)

@@ -54,9 +54,7 @@ async def ask_organization(
 
 
 async def ask_name(services: Services, connection: Connection, token: AccessToken) -> Tenant | None:
-    """Return the tenant by name, None where the app may not read it or Graph does not answer
-    soon.
-    """
+    """Return the tenant by name, None where the app may not read it or no answer comes soon."""
     return (await ask_organization(services, connection, token, deadline_s=_NAME_WITHIN_S)).tenant
 
 

@@ -78,9 +78,7 @@ class Asker:
         return Stop(Rest.THROTTLED, wait_s)
 
     async def read(self, path: str, rules: OperationRules = READ_POLICY, *, version: str = "") -> Any | Unread:
-        """Return the body of a GET. `version`: of Graph, where it is another than the
-        connection's.
-        """
+        """Return the body of a GET. `version`: of Graph, where it is not the connection's."""
         return await self.ask(GraphRequest("1", "GET", path), rules, version=version)
 
     async def ask(

@@ -113,9 +113,7 @@ def read_lists(policies: Iterable[Any]) -> tuple[frozenset[str] | None, frozense
 
 
 def read_partners(values: Iterable[Any]) -> dict[str, bool | None]:
-    """Return for each partner's tenant whether its people are kept out; None: as the default
-    says.
-    """
+    """Return for each partner's tenant whether its people are kept out; None: as by default."""
     return {
         str(value["tenantId"]).lower(): is_inbound_blocked(value)
         for value in values

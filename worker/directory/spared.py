@@ -23,9 +23,7 @@ _MOST_BYTES = 64 << 20
 
 
 async def read_spared_groups(ask: Ask, connection: Connection) -> RoleGuard:
-    """Return who is in the groups that the settings spare, or why nobody can tell. Raises
-    `CannotAsk`.
-    """
+    """Return who is in spared groups, or why nobody can tell. Raises `CannotAsk`."""
     names = connection.clean.spare_groups
     if not names:
         return RoleGuard()

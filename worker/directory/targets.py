@@ -36,9 +36,7 @@ class Resolved:
 
 
 async def resolve_for(store: JobTargets, job: str, ask: Ask, kind: TargetKind, names: Sequence[str]) -> Resolved:
-    """Return what names stand for in a root job: found before, or now and kept. Raises
-    `CannotAsk`.
-    """
+    """Return what names stand for in a root job: found before, or now. Raises `CannotAsk`."""
     known = await store.read(job, kind, names)
     found = await resolve(ask, kind, [name for name in names if name not in known])
     await store.keep(job, found.targets.values())
@@ -46,9 +44,7 @@ async def resolve_for(store: JobTargets, job: str, ask: Ask, kind: TargetKind, n
 
 
 async def resolve(ask: Ask, kind: TargetKind, names: Sequence[str]) -> Resolved:
-    """Return what names stand for in the tenant, asked for 20 requests at a time. Raises
-    `CannotAsk`.
-    """
+    """Return what names stand for in the tenant, 20 requests at a time. Raises `CannotAsk`."""
     collections = _COLLECTIONS[kind]
     asked = [(name, collection) for name in dict.fromkeys(names) for collection in collections]
     found: dict[str, list[DirectoryObject]] = {}

@@ -49,9 +49,7 @@ def build_path(collection: str, name: str) -> str:
 
 
 def read_objects(collection: str, answer: GraphAnswer) -> list[DirectoryObject]:
-    """Return what an answer with status 200 shows: of a list its members, of one object that
-    object.
-    """
+    """Return what a status 200 shows: of a list its members, of one object that object."""
     body = answer.body if isinstance(answer.body, dict) else {}
     values = body["value"] if isinstance(body.get("value"), list) else [body]
     return [_read(collection, value) for value in values if isinstance(value, dict) and value.get("id")]

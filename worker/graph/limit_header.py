@@ -32,16 +32,12 @@ class Begun:
         return self._writes[client_key]
 
     def since(self, client_key: str, count: int, cost: float = 1.0) -> int:
-        """Return as how many rows of such a cost the writes weigh that were begun after that
-        count.
-        """
+        """Return as how many rows of such a cost the writes weigh that began after that count."""
         return round((self._writes[client_key] - count) / cost)
 
 
 def read_used(answers: Iterable[GraphAnswer]) -> float | None:
-    """Return the largest share of a limit that these answers show as used; None where none does.
-    Pure.
-    """
+    """Return the largest share of a limit that answers show as used; None without any. Pure."""
     shares = []
     for answer in answers:
         shown = answer.headers.get("x-ms-throttle-limit-percentage")

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SOURCE = "source"
-"""Set in a row of a sync job: the mark that its guest is to carry. No list and no message can bring
-it.
-"""
+"""Set in a row of a sync job: the mark its guest is to carry. Nobody else can bring it."""
 EXTENSIONS = "onPremisesExtensionAttributes"
 """Graph's name; of a guest they are the tenant's own."""
 _LEFT = " left"

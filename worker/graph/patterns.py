@@ -18,9 +18,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A cause and the wordings that give it away; `statuses` empty means any 4xx that is not 401 or
-    429.
-    """
+    """A cause, and the wordings that give it away; no `statuses`: any 4xx but 401 and 429."""
 
     cause: StrEnum
     text: re.Pattern[str]

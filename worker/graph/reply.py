@@ -76,8 +76,6 @@ async def _read_content(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what happened without addresses and hosts' answers: the type and the system's
-    reason.
-    """
+    """Return what happened without addresses and hosts' answers: type and system's reason."""
     reason = getattr(error, "strerror", None) or getattr(getattr(error, "os_error", None), "strerror", None)
     return f"{type(error).__name__}: {reason}" if reason else type(error).__name__

@@ -42,9 +42,7 @@ class WaysOut:
         return way
 
     async def _trust(self, ca_file: str | None) -> Any:
-        """Return the TLS context for a connection; built again when a file of certificates
-        changed.
-        """
+        """Return the TLS context for a connection, built anew when a certificates' file changed."""
         stamp = tls.trust_stamp(ca_file)
         known = self._contexts.get(ca_file)
         if known is None or known[0] != stamp:

@@ -66,9 +66,7 @@ def submitter_of(info: Mapping[str, Any]) -> str:
 
 
 def shown_submitter(info: Mapping[str, Any]) -> str:
-    """Return the same in the words of a sentence: of who signed in the name, without Entra's
-    ids.
-    """
+    """Return the same as a sentence has it: of who signed in the name, without Entra's ids."""
     submitter = read_submitter(info)
     return submitter.stated if submitter.sign_in and submitter.stated else submitter_of(info)
 

@@ -175,9 +175,7 @@ class Gates(InLedger):
         return was_held
 
     async def reopen_after_try(self, connection: str) -> bool:
-        """A real row went through: open the gate, unless only a person may. True when it was
-        held.
-        """
+        """Open the gate, unless only a person may: a real row went through. True if it was held."""
         return await self._reopen(connection, "tried")
 
     async def _reopen(self, connection: str, what: str) -> bool:
@@ -218,9 +216,7 @@ class Gates(InLedger):
         return {name: _read_gate(one, now) for name, one in fields.items()}
 
     async def note_trouble(self, connection: str, why: str, wait_s: float) -> None:
-        """Let whoever waits know why: this worker got nowhere and tries again in so many
-        seconds.
-        """
+        """Let whoever waits know why: this worker got nowhere, and tries again after a while."""
         until = await read_time_ms(self._client) + round((wait_s + _TROUBLE_SHOWN_S) * 1000)
         await self._client.hset(self._keys.connection(connection), mapping={"away_why": why, "away_until": until})
 
@@ -256,9 +252,7 @@ class Gates(InLedger):
 
 
 def _in_force(own: dict[bytes, bytes], above: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return what is known of a gate: the channel's own, or what holds its connection as a whole.
-    Pure.
-    """
+    """Return what is known of a gate: its own, or what holds its connection as a whole. Pure."""
     if own.get(b"gate") == b"held" or above.get(b"gate") != b"held":
         return own
     return above if HoldReason(above[b"kind"].decode()) in WHOLE else own

@@ -179,9 +179,7 @@ class JobRows(InLedger):
         return {place: found[place] for place in places if place in found}
 
     async def _chunk_of(self, job: str, chunks: int, row: int) -> int:
-        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter than the
-        others.
-        """
+        """Return the chunk a row is in, by halving: a pilot makes one chunk shorter."""
         low, high = 0, max(0, chunks - 1)
         while low < high and row > 1:
             middle = (low + high + 1) // 2

@@ -45,9 +45,7 @@ class JobView:
     stage_waits: Mapping[str, str] = field(default_factory=dict)  # by operation, what a stage that goes on waits for
 
     def told(self) -> dict[str, Any]:
-        """Return the job's counts as people and programs read them; `stages` only where it has
-        any.
-        """
+        """Return the job's counts as people and programs read them; `stages` where it has any."""
         counts: dict[str, Any] = self.counts.told(self.operation)
         if self.stages:
             counts["stages"] = {name: stage.told(name) for name, stage in self.stages.items()}
@@ -60,9 +58,7 @@ class JobView:
 
     @property
     def began_at(self) -> datetime:
-        """When its time begins to count: not while its list was read and somebody thought about
-        it.
-        """
+        """When its time begins to count: not while its list was read and thought about."""
         return self.started_at or self.created_at
 
     @property

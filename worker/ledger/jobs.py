@@ -1,6 +1,4 @@
-"""People and producers make jobs, watch, pause, cancel and delete them. The rows of jobs:
-`job_rows.py`.
-"""
+"""People and producers make jobs, watch, pause, cancel and delete them. Rows: `job_rows.py`."""
 
 from __future__ import annotations
 
@@ -174,9 +172,7 @@ class Jobs(JobList):
     # Following it
 
     async def follow(self, job: str, pid: int) -> None:
-        """Say that a command, by its process id, follows this job; to be said again within
-        `FOLLOWED_S`.
-        """
+        """Say that a command, by process id, follows this job; again within `FOLLOWED_S`."""
         await self.client.set(self.keys.follow(job), pid, px=round(FOLLOWED_S * 1000))
 
     async def watch(self, job: str, pid: int) -> None:

@@ -114,9 +114,7 @@ class Loading:
         return self.pilot + sum(self.finished.values()) if 0 < self.pilot < self.to_send else 0
 
     def told(self, keys: Keys, tenant: str) -> tuple[list[str], list[Any]]:
-        """Return what `start_job.lua` is called with. `tenant`: its connection's, '' where nobody
-        knows.
-        """
+        """Return what `start_job.lua` is called with. `tenant`: '' where nobody knows."""
         counts = [value for letter, count in self.finished.items() for value in (letter, count)]
         stages = [stage.told() for stage in self.stages if stage.asked]
         return [keys.job(self.id), keys.connections(), keys.loading()], [

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from worker.ledger.keys import Keys
 
 PUSH_EVERY_S = 1.0
-"""A kill loses what was counted since: one call a second in a worker at work, none in an idle
-one.
-"""
+"""A kill loses what was counted since. One call a second, none in an idle worker."""
 BOUNDS: Final = {
     "batch_seconds": (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0),  # 25 s is `[graph].timeout_s` unless told otherwise
     "batch_rows": (1.0, 2.0, 5.0, 10.0, 15.0, 20.0),  # 20 is Microsoft's limit
@@ -46,9 +44,7 @@ class Meters:
         self._counts[f"{name}|{connection}|{label}"] += by
 
     def batch(self, connection: str, rows: int, elapsed_s: float) -> None:
-        """Count a batch: how long Graph took, its repetitions included, and how many
-        rows it had.
-        """
+        """Count a batch: how long Graph took, repetitions included, and how many rows it had."""
         self._observe("batch_seconds", connection, elapsed_s)
         self._observe("batch_rows", connection, float(rows))
 
@@ -66,9 +62,7 @@ class Meters:
         self.add("tokens", connection.name, how)
 
     async def push_if_due(self, client: Redis, keys: Keys, now_s: float) -> None:
-        """Push what was counted, once a second at most. redis-py's errors pass; nothing is lost by
-        them.
-        """
+        """Push what was counted, once a second at most. redis-py's errors pass; nothing is lost."""
         if self._counts and now_s >= self._push_at_s:
             self._push_at_s = now_s + PUSH_EVERY_S
             await self.push(client, keys)

@@ -22,9 +22,7 @@ column, and nothing that a message may bring.
 NEW_EMAIL = "new_email"
 """Of a row whose guest is to have another address."""
 RESEND = "resend"
-"""Of a root's row that is tried again: its guest is mailed on purpose (`is_resent`). No column
-either.
-"""
+"""Of a root's row tried again: its guest is mailed on purpose (`is_resent`). No column."""
 
 
 class RowState(StrEnum):
@@ -91,9 +89,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket names one offer, then the lease that grew from the offer. Its fence is never used
-    again.
-    """
+    """A ticket names one offer, then the lease that grew from it. Its fence is never reused."""
 
     job: str
     chunk: int

@@ -81,9 +81,7 @@ def even_bucket(scope: str, per_minute: float) -> Bucket:
 
 
 def write_buckets(settings: Settings, connection: Connection) -> list[Bucket]:
-    """Return the buckets that any call that changes something takes from: writes, and resource
-    units.
-    """
+    """Return the buckets that any call that changes something takes from: writes and units."""
     q = settings.quota
     client, app = connection.client_key, connection.app_key
     limits = (

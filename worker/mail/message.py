@@ -68,9 +68,7 @@ class Envelope:
 
 
 def build_envelope(mail: Mail, at: datetime) -> Envelope:
-    """Return a mail as a mail server takes it. Raises `MailUnusable` where it cannot be put into
-    words.
-    """
+    """Return a mail as a mail server takes it. Raises `MailUnusable` for what cannot be one."""
     recipients = tuple(_plain(address) for address in (mail.to, mail.cc) if address)
     sender = _plain(address_of(mail.sender))
     is_utf8 = not "".join((sender, *recipients)).isascii()

@@ -48,9 +48,7 @@ def outcomes_of(channel: str) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Names:
-    """Who has a label of their own: once given it is kept, or a sum would jump when somebody is
-    added.
-    """
+    """Who has a label of their own: once given it is kept, else sums would jump."""
 
     most: int = MOST_NAMES
     _own: set[str] = field(default_factory=set)
@@ -63,9 +61,7 @@ class Names:
 
 
 def build_metrics(look: Snapshot | None, version: str, connections: Names, schedules: Names) -> Iterator[Metric]:
-    """Return every metric of one look; None: the ledger cannot be read, and that is all that is
-    said.
-    """
+    """Return every metric of one look; None: that the ledger cannot be read, and no more."""
     yield _gauge("usher_build_info", "Version of the usher that serves this.", ("version",), {(version,): 1})
     yield _gauge(
         "usher_ledger_up", "Whether the ledger (Redis) could be read: 1 or 0.", (), {(): int(look is not None)}

@@ -39,9 +39,7 @@ _JOB_FIELDS = ("connection", "state", "rows", "n:i", "n:g", "n:k", "n:f", "n:u",
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is left in one of a connection's buckets: rows that may be sent now, of how many at
-    most.
-    """
+    """What is left in one of a connection's buckets: rows that may be sent now, and at most."""
 
     tokens: float
     limit: float
@@ -68,9 +66,7 @@ class ConnectionSnapshot:
 
 @dataclass(slots=True)
 class Snapshot:
-    """Everything at one moment. Counters of workers are as they lie in Redis:
-    `name|connection|label`.
-    """
+    """Everything at one moment. Workers' counters are as in Redis: `name|connection|label`."""
 
     connections: dict[str, ConnectionSnapshot]
     counts: dict[str, int]

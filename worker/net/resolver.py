@@ -25,9 +25,7 @@ class AddressInside(Exception):
 
 
 class CheckedResolver(AbstractResolver):
-    """Looks names up as the system does, and passes on only addresses that a message may have
-    called.
-    """
+    """Looks names up as the system does, and passes on what a message may have called."""
 
     def __init__(self, hosts: Collection[str]) -> None:
         self._hosts = hosts

@@ -1,6 +1,4 @@
-"""A forecast of a row says what was found out about its guest, and what would become of the row.
-Pure.
-"""
+"""A forecast says what was found out about a row's guest, and what would become of it. Pure."""
 
 from __future__ import annotations
 

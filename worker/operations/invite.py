@@ -61,9 +61,7 @@ class Invite(Operation):
         return False
 
     def leads_to(self, stage: Operation) -> bool:
-        """Lead to every stage, not to what is done to guests who are there for reasons of its
-        own.
-        """
+        """Lead to every stage, not to what is done to guests who are there by itself."""
         return not stage.alone
 
     def remarks(self, row: Row, options: Options) -> tuple[str, ...]:

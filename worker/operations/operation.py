@@ -52,9 +52,7 @@ NOT_THERE_YET = "not_there_yet"
 
 
 class Look(Enum):
-    """A look says whether the directory is asked for a chunk's guests before the chunk's first
-    send.
-    """
+    """A look says whether the directory is asked for a chunk's guests before its first send."""
 
     NO = "no"
     WHERE_ALLOWED = "where_allowed"  # what Graph itself would say is found out beforehand
@@ -143,9 +141,7 @@ class Channel:
 
 
 class Operation(Protocol):
-    """An operation does something to guests by Graph requests, and finds out whether it was
-    done.
-    """
+    """An operation does something to guests by requests, and finds out whether it was done."""
 
     name: str
     """In the job, the channel, metrics, audit and results: `invite`, `groups`, …"""
@@ -156,14 +152,10 @@ class Operation(Protocol):
     rows_a_call: int
     """Rows that one request may cover."""
     repeatable: bool
-    """Doing it again does no harm: no claim is taken, and a lost answer is no doubt but another
-    try.
-    """
+    """Doing it again does no harm: no claim is taken, and a lost answer is only another try."""
 
     asks_rules: bool
-    """Whether a dry run reads what the tenant says of guests beforehand: who may invite, which
-    domains.
-    """
+    """Whether a dry run reads what the tenant says beforehand: who may invite, which domains."""
     heading_already: str = "Already"
     """What stands above the numbers of rows that were so before."""
     requests: str = "requests"
@@ -221,9 +213,7 @@ class Operation(Protocol):
     undone_by: str = ""
     """The operation that undoes it; '' where nothing does."""
     once_more: str = ""
-    """Of one whose rows nobody may try again by themselves: what a person does instead, half a
-    sentence.
-    """
+    """What a person does instead of trying its rows again by themselves, half a sentence."""
     tells_link: bool = False
     """Its rows need the redeem link of their invitation."""
 
@@ -253,9 +243,7 @@ class Operation(Protocol):
         return ""
 
     def follows(self, connection: Connection) -> bool:
-        """Return whether rows of a root that leads to it may ask for it on a connection
-        (`targets`).
-        """
+        """Return whether rows of a root that leads to it may ask for it here (`targets`)."""
         return True
 
     def leads_to(self, stage: Operation) -> bool:
@@ -365,9 +353,7 @@ class Operation(Protocol):
         return again.get(connection.on_doubt, RowState.LEFT_IN_DOUBT)
 
     def tell_done(self, at_ms: int) -> str:
-        """Return what a row that was done at this time is told besides; '' where that is
-        nothing.
-        """
+        """Return what a row that was done at this time is told besides; '' for nothing."""
         return ""
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:

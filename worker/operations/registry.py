@@ -35,9 +35,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def find_operation(name: str) -> Operation:
-    """Return an operation by its name. Raises `ConfigError` for one that only a newer usher
-    knows.
-    """
+    """Return an operation by name. Raises `ConfigError` for one that only a newer usher knows."""
     if name not in OPERATIONS:
         raise ConfigError(f"this usher does not know the operation {name}; a newer one made the job")
     return OPERATIONS[name]

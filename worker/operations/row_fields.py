@@ -29,6 +29,4 @@ BECAUSE = "because"
 """Set in a row of a clean-up: the code of why something is to be done."""
 
 SEEN = "seen_at"
-"""Set in a row of a clean-up: the guest's date of signing in when the list was made, as ISO
-text.
-"""
+"""Set in a row of a clean-up: when the guest signed in, as the list was made (ISO text)."""

@@ -92,9 +92,7 @@ async def known_by(services: Services, object_id: str) -> tuple[set[str], set[by
 
 
 async def hashes_everywhere(services: Services, email: str) -> list[bytes]:
-    """Return the hashes by which the index and the audit trail of any tenant would know this
-    address.
-    """
+    """Return the hashes by which index and audit trail of any tenant would know this address."""
     return [hash_ for _, hash_ in await hashes_of(services.ledger, services.index, email)]
 
 

@@ -91,9 +91,7 @@ async def _leave_rounds(services: Services, schedule: str, connection: str) -> N
 
 
 def is_called_after(schedule: str, name: str, others: Collection[str]) -> bool:
-    """Whether a schedule bears a connection's name, and not that of another with a longer one.
-    Pure.
-    """
+    """Whether a schedule bears a connection's name, and not another's that is longer. Pure."""
 
     def bears(one: str) -> bool:
         return f"-{one}-" in f"-{schedule}-"

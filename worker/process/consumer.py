@@ -124,9 +124,7 @@ class Intake(Consumer):
         self._refuse(message, MALFORMED)
 
     def _refuse(self, message: Any, fault: str) -> None:
-        """Answer first, then let go of it: killed in between, it comes back and is refused
-        again.
-        """
+        """Answer first, then let go of it: killed in between, it comes back, and is refused."""
         if self._is_anothers(message):
             self._let_go(message)
             return

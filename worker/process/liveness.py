@@ -22,9 +22,7 @@ EVERY_S: Final = 5.0
 
 
 class ProbeFile:
-    """Renews the file from a thread of its own, as often as `answers` says yes; removes it at the
-    end.
-    """
+    """Renews the file from a thread of its own while `answers` says yes; removes it at the end."""
 
     def __init__(self, path: Path, answers: Callable[[float], bool], *, every_s: float = EVERY_S) -> None:
         """`answers` is asked whether the process works, and says so within the seconds given."""

@@ -142,9 +142,7 @@ def _first_protocol_fault(payload: Mapping[str, Any]) -> str:
 
 
 def _as_second(payload: Mapping[str, Any]) -> list[Any]:
-    """Return the call of a message that has all of it in its body, in the form of the second
-    protocol.
-    """
+    """Return the call of a message that has it in its body, as the second protocol would."""
     options = {name: payload.get(name) for name in ("callbacks", "errbacks", "chord", "taskset")}
     return [payload.get("args", []), payload.get("kwargs", {}), options]
 

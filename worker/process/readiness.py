@@ -17,9 +17,7 @@ _POLL_S = 0.1
 
 
 async def wait_for_worker(redis_url: str, prefix: str, find_pid: Callable[[], int | None]) -> None:
-    """Return once the worker with that process id consumes. Has no end of its own: the caller
-    bounds it.
-    """
+    """Return once the worker with that process id consumes. The caller bounds it."""
     client = open_client(redis_url)
     known: Any = client
     try:

@@ -135,9 +135,7 @@ class Runtime:
         return True
 
     async def next_of(self, job: str) -> Ticket | None:
-        """Return the next offer of a job, if this process's dispatcher makes one now. In the
-        loop.
-        """
+        """Return a job's next offer, if this process's dispatcher makes one now. In the loop."""
         dispatcher = self._dispatcher
         return await dispatcher.next_of(job) if dispatcher is not None and not self.stopping else None
 

@@ -35,9 +35,7 @@ class _Garbled(Exception):
 
 
 class _Wire:
-    """MSAL's way out: a session that remembers its last answer, which MSAL's exceptions leave
-    out.
-    """
+    """MSAL's way out: a session that remembers its last answer; MSAL's exceptions leave it out."""
 
     def __init__(self, session: Any) -> None:
         self._session = session

@@ -18,9 +18,7 @@ KEY_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class NewCertificate:
-    """`private_pem`: key and certificate, for usher. `public_pem`: the certificate, to be
-    uploaded.
-    """
+    """`private_pem`: key and certificate, for usher; `public_pem`: what is uploaded."""
 
     private_pem: bytes = field(repr=False)
     public_pem: bytes

@@ -48,9 +48,7 @@ class PeopleSignIn:
         return flow
 
     def finish(self, console: ConsoleSection, flow: Mapping[str, Any], answer: Mapping[str, str]) -> str:
-        """Return the id token that the answer's code buys. Raises `SignInFailed`, and as `begin`
-        does.
-        """
+        """Return the id token that the answer's code buys. Raises `SignInFailed`, or as `begin`."""
         if answer.get("error") == "access_denied":
             raise SignInFailed("The sign-in was cancelled.")
         for credential in load_credentials(console.connection):

@@ -28,9 +28,7 @@ _REGIONS = {"USGOV": "usgov", "USG": "usgov", "CN": "china"}
 
 @dataclass(frozen=True, slots=True)
 class TenantFacts:
-    """A tenant's id, and the name of its cloud ("" where it is none of Microsoft's: a
-    rehearsal).
-    """
+    """A tenant's id, and its cloud's name ("" where that is none of Microsoft's: a rehearsal)."""
 
     tenant_id: str
     cloud: str

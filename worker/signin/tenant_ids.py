@@ -48,9 +48,7 @@ class Tenants(InLedger):
         self._threads: ThreadPoolExecutor | None = None
 
     def named(self, connection: Connection) -> Connection:
-        """Return a connection with its tenant's id in place of the name, where this process knows
-        it.
-        """
+        """Return a connection with its tenant's id for the name, where this process knows it."""
         known = self._known.get(connection.tenant_key)
         return connection.model_copy(update={"tenant_id": known[0]}) if known else connection
 

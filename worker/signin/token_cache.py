@@ -49,9 +49,7 @@ class TokenShelf:
         self._keys = keys
 
     async def read(self, client_key: str) -> AccessToken | None:
-        """Return the token on the shelf; None where there is none to be had, for whatever
-        reason.
-        """
+        """Return the token on the shelf; None where none is to be had, for whatever reason."""
         key = self._keys.token(client_key)
         try:
             stored = await _soon(self._client.get(key))

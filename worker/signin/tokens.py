@@ -119,9 +119,7 @@ class TokenSource:
         return result
 
     async def invalidate(self, connection: Connection, token: AccessToken) -> None:
-        """Forget a token that Graph refused (401 InvalidAuthenticationToken), here and on the
-        shelf.
-        """
+        """Forget a token that Graph refused (401), here and on the shelf."""
         slot = self._slots.setdefault(_slot_key(connection), _Slot())
         slot.refused_hash = _hash(token)
         if slot.token is not None and slot.token.secret == token.secret:

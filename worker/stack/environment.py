@@ -86,9 +86,7 @@ class Order:
     """Whether embedded mode's own ledger key is used: no other is configured."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what the next command compares itself with, as JSON types, without a value in
-        it.
-        """
+        """Return what the next command compares itself with, as JSON types, without any value."""
         salt = os.urandom(16)
         marks, secrets = (_mark(values, salt) for values in (self.shared, self.secrets))
         return {"salt": salt.hex(), "config": self.env.get(_CONFIG), "marks": marks, "secrets": secrets}
@@ -189,8 +187,7 @@ def _find_ourselves(env: Mapping[str, str], folders: Folders) -> dict[str, str]:
 
 
 def _make_absolute(name: str, value: str) -> str:
-    """A variable's value with the paths in it made absolute, where it is one of those that hold
-    paths."""
+    """Return a variable's value with its paths made absolute, where it may hold any."""
     if name in _TRUST or (name.startswith("USHER_CONNECTIONS__") and name.endswith("__CA_FILE")):
         return str(make_absolute(value)) if value else value
     if name.startswith("USHER_") and value.startswith(("file:", "[")):
@@ -199,9 +196,7 @@ def _make_absolute(name: str, value: str) -> str:
 
 
 def _find_broker_variables(env: Mapping[str, str]) -> set[str]:
-    """Names of the variables that the broker's URL refers to: it is read at once, by every
-    process.
-    """
+    """Names of the variables that the broker's URL refers to: every process reads it at once."""
     text = env.get("USHER_BROKER_URL") or env.get("USHER_BROKER__URL") or ""
     if not text and (config := find_file(env, None)) is not None:
         with suppress(tomllib.TOMLDecodeError):

@@ -48,9 +48,7 @@ class Folders:
 
     @property
     def locks(self) -> Path:
-        """One lock file a child, held by that child for as long as it lives, and the
-        supervisors'.
-        """
+        """One lock file a child, held by that child while it lives, and the supervisors'."""
         return self.state / "locks"
 
     @property
@@ -154,9 +152,7 @@ def _find_state(env: Mapping[str, str]) -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """A folder that belongs to this user: under sudo, XDG_RUNTIME_DIR is often still somebody
-    else's.
-    """
+    """Whether a folder is this user's: under sudo, XDG_RUNTIME_DIR often is somebody else's."""
     try:
         found = folder.stat()
     except OSError:

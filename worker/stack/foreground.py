@@ -24,8 +24,7 @@ _LOOK_EVERY_S = 1.0  # at the server's supervisor
 _PATIENCE_S = 60.0  # with a background worker that makes way
 
 Company: TypeAlias = Callable[[Urls, Describe], Awaitable[None]]
-"""What goes on beside the programs, once the server answers; it is cancelled when they are to end.
-"""
+"""What goes on beside the programs, once the server answers, until they are to end."""
 
 
 def run_foreground(company: Company, env: Mapping[str, str] = os.environ, commands: Commands | None = None) -> int:

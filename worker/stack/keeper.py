@@ -16,8 +16,7 @@ from worker.stack.processes import Child, ChildSpec, Nursery
 logger = logging.getLogger("usher.stack")
 
 STEADY_S = 10.0
-"""A child that lived this long before it ended was well: its next start waits no longer than the
-first."""
+"""A child that lived this long was well: its next start waits no longer than the first."""
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0

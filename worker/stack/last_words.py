@@ -1,6 +1,4 @@
-"""What a process of the private stack leaves behind: its log, and the sentence that tells how it
-ended.
-"""
+"""What a process of the private stack leaves behind: its log, and how it ended, in words."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ _SERVER_HEAD = re.compile(r"^\d+:\w \S+ \S+ \S+ \S+ [-*#.] ")
 
 
 def open_log(path: Path) -> int:
-    """Open a log to append to (0600), putting a large one aside. The caller closes the
-    descriptor.
-    """
+    """Open a log to append to (0600), a large one put aside. The caller closes the descriptor."""
     try:
         if path.stat().st_size > LOG_BYTES_MAX:
             path.replace(path.with_name(path.name + ".1"))

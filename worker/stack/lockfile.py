@@ -57,9 +57,7 @@ def try_lock(path: Path) -> FileLock | None:
 
 
 def adopt_lock(path: Path, fd: int) -> FileLock:
-    """Take charge of a lock whose descriptor was inherited from the process that started this
-    one.
-    """
+    """Take charge of a lock whose descriptor was inherited from who started this process."""
     os.set_inheritable(fd, False)
     return FileLock(path, fd)
 

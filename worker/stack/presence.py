@@ -131,8 +131,7 @@ def find_users(folders: Folders, besides: Presence | None = None) -> list[StackU
 def find_users_of(
     folders: Folders, supervisor: int, start: Mapping[str, Any], besides: Presence | None = None
 ) -> list[int]:
-    """Return who uses the worker of that supervisor, whoever started it included until it has found
-    it."""
+    """Return who uses the worker of that supervisor, or started it and has not found it yet."""
     return [
         user.pid
         for user in find_users(folders, besides)

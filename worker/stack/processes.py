@@ -42,9 +42,7 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform.startswith("lin
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How one child is started and stopped. The environment may hold secrets and is kept out of
-    `repr`.
-    """
+    """How one child is started and stopped. `env` may hold secrets: it is kept out of `repr`."""
 
     name: str
     argv: tuple[str, ...]

@@ -31,8 +31,7 @@ GRACE_S = 10.0
 USHER_GRACE_S changes it."""
 
 WORKER_PATIENCE_S = 40.0
-"""A worker's warm shutdown: above one Graph request (25 s) with its retries, see
-`[graph].timeout_s`."""
+"""A worker's warm shutdown: above one Graph request with its retries (`[graph].timeout_s`)."""
 
 LEANING_END_WITHIN_S = WORKER_PATIENCE_S + 10.0
 """How long a role waits for those that lean on it."""
@@ -44,8 +43,7 @@ Describe: TypeAlias = Callable[[], Mapping[str, Mapping[str, Any]]]
 """What `Keeper.describe` says of each process, by its name."""
 
 Company: TypeAlias = Callable[[Describe], Awaitable[None]]
-"""Something that goes on beside the processes; it ends by itself or is cancelled when they are to
-end."""
+"""Something that goes on beside the processes, until it ends or they are to end."""
 
 
 def build_program_spec(folders: Folders, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildSpec:

@@ -77,9 +77,7 @@ class Sealer:
             raise SealBroken("A sealed value in the ledger was changed or moved since it was written.") from None
 
     def is_by_first(self, sealed: bytes) -> bool:
-        """Whether the first key sealed a value: another one may be dropped from the list one
-        day.
-        """
+        """Whether the first key sealed a value: another one may leave the list one day."""
         return sealed[:1] == _VERSION and sealed[1 : 1 + _ID_BYTES] == self._first_id
 
     def __repr__(self) -> str:

@@ -37,9 +37,7 @@ def find_person() -> Person:
 
 
 def find_actor() -> str:
-    """Return the same for the audit trail: `ada@ops1`, `root@ops1 (sudo by ada)`, `ada
-    (uid-1000@3f2a)`.
-    """
+    """Return it for the audit trail: `root@ops1 (sudo by ada)`, `ada (uid-1000@3f2a)`."""
     person = find_person()
     return f"{person} (sudo by {person.behind})" if person.behind else str(person)
 

@@ -235,9 +235,7 @@ class Trail:
         return await self._rewrite(lambda blob: row_entries.without(blob, guests))
 
     async def forget_connection(self, connection: str) -> int:
-        """Take every hash of an address out of a connection's rows. Returns how many rows had
-        one.
-        """
+        """Take each hash of an address out of a connection's rows. Returns how many had one."""
         return await self._rewrite(lambda blob: row_entries.without_anybody(blob, connection))
 
     async def _rewrite(self, change: Callable[[bytes], tuple[bytes, int]]) -> int:

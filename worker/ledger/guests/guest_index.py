@@ -82,9 +82,7 @@ class GuestIndex(InLedger):
         await self._key_of(await self._client.get(self._keys.index_key()))
 
     async def check(self) -> bool:
-        """Whether there is a key, which opens; nothing is changed. Raises `SealError` where it does
-        not.
-        """
+        """Whether there is a key; nothing is changed. Raises `SealError` where it does not open."""
         kept = await self._client.get(self._keys.index_key())
         if kept is not None:
             _open(self._sealer(), kept)

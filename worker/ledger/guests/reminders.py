@@ -80,9 +80,7 @@ class Reminders(InLedger):
         return {row: _read(note) for row, note in zip(guests, found, strict=True) if note}
 
     async def read(self, tenant_key: str, ids: Mapping[int, str]) -> dict[int, Reminded]:
-        """Return how guests were reminded, of those who were, by their object ids. Raises
-        `SealError`.
-        """
+        """Return how some guests were reminded, by their object ids. Raises `SealError`."""
         if not ids:
             return {}
         place = await self._index.place(tenant_key, ids)

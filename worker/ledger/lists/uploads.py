@@ -112,9 +112,7 @@ class Uploads(InLedger):
             await self._client.hset(key, "looked", self._seal(orjson.dumps(dict(looked)), key))
 
     async def empty(self, upload: Upload) -> None:
-        """Remove the bytes of a list that was sent; what was found out about it stays for its
-        hour.
-        """
+        """Remove the bytes of a list that was sent; what was found out stays for its hour."""
         if upload.blocks:
             await self._client.unlink(*(self._keys.upload_block(upload.id, n) for n in range(upload.blocks)))
 

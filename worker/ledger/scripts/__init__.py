@@ -68,9 +68,7 @@ class Script:
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # how Redis names it
 
     async def __call__(self, keys: Sequence[str], args: Iterable[Any] = ()) -> Any:
-        """Run it; a server that does not know it (new, or failed over to) is given its text
-        first.
-        """
+        """Run it; a server that does not know it (a new one) is given its text first."""
         call = ("EVALSHA", self.sha, len(keys), *keys, *args)
         try:
             return await self._pipeline.call(*call)

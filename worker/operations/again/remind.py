@@ -82,9 +82,7 @@ class Remind(InviteAgain):
     def resolve_unshown(
         self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool
     ) -> RowState:
-        """Repeat the call where it mails nobody; else never, whatever `on_doubt` says of
-        invitations.
-        """
+        """Repeat the call where it mails nobody; else never, whatever `on_doubt` says."""
         return RowState.PENDING if connection.mails_itself else RowState.LEFT_IN_DOUBT
 
     def explain_doubt(self, user: DirectoryUser | None) -> str:

@@ -53,9 +53,7 @@ class Update(Profile):
     not_there = "Nobody in the tenant has this address or id, so nothing was changed: check it."
 
     def leads_to(self, stage: Operation) -> bool:
-        """Lead to what puts a guest beside something that the row names: sponsors, groups,
-        teams.
-        """
+        """Lead to what puts a guest beside something the row names: sponsors, groups, teams."""
         return stage.target_kind is not None
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:

@@ -60,9 +60,7 @@ class Stays(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is done after how long, as the settings of a connection say, and how reminders are
-    spaced.
-    """
+    """What is done after how long, as a connection says, and how reminders are spaced."""
 
     clean: CleanSection
     remind_every_s: float

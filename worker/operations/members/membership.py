@@ -47,9 +47,7 @@ class Membership(Step):
     async def compare(
         self, ask: Ask, rows: Sequence[Asked], connection: Connection, options: Options
     ) -> Mapping[int, Outcome | Stop]:
-        """End the rows of guests for whom nothing is to be written, and those whose target is
-        refused.
-        """
+        """End the rows for which nothing is to be written, and those whose target is refused."""
         found: dict[int, Outcome | Stop] = {}
         unsure: dict[str, list[Asked]] = {}
         for asked in rows:
