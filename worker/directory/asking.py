@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.directory.invited import find_invited
 from worker.directory.reader import LONGEST_WAIT_S, WAITS_S, Asker
 from worker.directory.spared import read_again, read_spared_groups
 from worker.graph.batch import BATCH_LIMIT, GraphAnswer, GraphRequest
@@ -73,7 +72,10 @@ class LedgerAsk(ABC):
 
     async def find_invited(self, emails: Mapping[int, str]) -> Mapping[int, KnownRow]:
         """Return when some guests were invited lately, by whatever job. Raises `SealError`."""
-        return await find_invited(self._services, self._connection, emails)
+        if not emails:
+            return {}
+        place = await self._services.index.place(self._connection.tenant_key, emails)
+        return {known.index: known for known in await self._services.ledger.find_invited(place, list(emails))}
 
     async def find_spared(self) -> tuple[Spared, str]:
         """Return whom the settings spare now, or why nobody can tell. Raises `CannotAsk`."""
