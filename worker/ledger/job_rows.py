@@ -136,8 +136,8 @@ class JobRows(InLedger):
         """Yield a job's rows as they stand, in order, from row `after` + 1 on: the columns of the
         results file, and two for each stage.
         """
-        names = ("state", "chunks", "connection", "stages")
-        state, chunks, channel, stages = await self._client.hmget(self._keys.job(job), *names)
+        names = ("state", "chunks", "connection", "stages", "created_at", "finished_at")
+        state, chunks, channel, stages, created, ended = await self._client.hmget(self._keys.job(job), *names)
         if state is None:
             return
         after_it = [] if state == b"loading" else stages_of(job, stages)
@@ -149,7 +149,7 @@ class JobRows(InLedger):
             if b"st" not in fields:
                 return
             contents = read_chunk(fields, find_or_none(self._sealer), links_context(job, number))
-            records = _records(contents, operation, cancelled=cancelled)
+            records = _records(contents, operation, int(created), int(ended or 0), cancelled=cancelled)
             for stage in after_it:
                 guests = await self._client.hgetall(self._keys.stage_guests(stage, number))
                 skipped = _NOT_INVITED if operation == INVITE else _NOT_GONE_ON
@@ -222,7 +222,12 @@ _NOT_INVITED = "Not done: this guest was not invited."
 _NOT_GONE_ON = "Not done: how the row itself ended says why."
 
 
-def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> list[dict[str, Any]]:
+def _records(
+    contents: ChunkContents, operation: str, created_ms: int, ended_ms: int, *, cancelled: bool
+) -> list[dict[str, Any]]:
+    """Return the rows of a chunk as results show them. What was refused while its list was read
+    ended when the job was made, what was cancelled when the job ended.
+    """
     rows: Sequence[dict[str, Any]] = contents.rows
     records = []
     for i, (row, letter) in enumerate(zip(rows, contents.letters, strict=True)):
@@ -231,6 +236,7 @@ def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> lis
         is_cancelled = cancelled and state in (RowState.PENDING, RowState.PENDING_SILENT)
         status = "cancelled" if is_cancelled else status_of(state, operation)
         attempts = outcome.attempts if outcome else int(contents.attempts[i]) if contents.attempts else 0
+        at_ms = (outcome.at_ms or created_ms) if outcome else ended_ms if is_cancelled else 0
         records.append(
             {
                 "row": contents.base + i,
@@ -246,8 +252,8 @@ def _records(contents: ChunkContents, operation: str, *, cancelled: bool) -> lis
                 "error_message": outcome.message if outcome else "",
                 "request_id": outcome.request_id if outcome else "",
                 "attempts": attempts,
-                "finished_at": datetime.fromtimestamp(outcome.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-                if outcome and outcome.at_ms
+                "finished_at": datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+                if at_ms
                 else "",
                 **({"connection": row["connection"]} if "connection" in row else {}),  # of a row that is nobody's
             }

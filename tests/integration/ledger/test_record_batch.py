@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tests.ledgers import Desk, open_desk
 from worker.ledger.model import JobState, Lane, Outcome, RowState
 from worker.store.seal import Sealer
@@ -99,6 +101,28 @@ async def test_the_first_outcome_stays(desk: Desk) -> None:
     await desk.record(lease, grant, RowState.DONE)
     assert await desk.record(lease, grant, RowState.FAILED) == "i"
     assert [record["status"] async for record in desk.jobs.rows.results(job)] == ["invited"]
+
+
+async def _ends(desk: Desk, job: str) -> list[str]:
+    return [record["finished_at"] async for record in desk.jobs.rows.results(job)]
+
+
+async def test_each_row_that_has_ended_says_when(desk: Desk) -> None:
+    """Also one that was refused while its list was read, or was cancelled with its job; one that
+    waits says nothing.
+    """
+    job = await desk.load(3, ended=[2])
+    waiting, refused, _ = await _ends(desk, job)
+    view = await desk.jobs.view(job)
+    assert view
+    assert waiting == ""
+    assert datetime.fromisoformat(refused) == view.created_at
+    await desk.jobs.cancel(job)
+    view = await desk.jobs.view(job)
+    assert view
+    assert view.finished_at
+    cancelled, again, _ = await _ends(desk, job)
+    assert (datetime.fromisoformat(cancelled), again) == (view.finished_at, refused)
 
 
 async def test_rows_ended_unsent_are_only_taken_while_they_are_pending(desk: Desk) -> None:
