@@ -168,7 +168,10 @@ def _unexpected(error: Exception) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    faults = find_faults(error.errors())
+    found = error.errors()
+    if misspelt := next((one["loc"][-1] for one in found if one["loc"][0] == "path"), None):
+        return Problem(404, f"There is nothing at this address: no {misspelt} is called so.")
+    faults = find_faults(found)
     first = faults[0] if faults else Fault(field="", reason="It cannot be read.")
     more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
     where = f"{first.field}: " if first.field else ""

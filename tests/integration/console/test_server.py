@@ -31,6 +31,22 @@ def test_what_is_not_there_is_a_problem_document(console: Console) -> None:
     assert jobs.headers["Allow"] == "GET, POST"
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/jobs/nosuch"),
+        ("POST", "/v1/jobs/NO-SUCH/cancel"),
+        ("GET", "/v1/jobs/aaaaaaaaaa/results.txt"),
+        ("GET", "/v1/submissions/nosuch"),
+        ("POST", "/v1/connections/No.Such/check"),
+    ],
+)
+def test_a_name_that_nothing_can_have_is_not_found(console: Console, method: str, path: str) -> None:
+    """However it is spelt: a program that asks for what is not there is told 404."""
+    answer = console.ask(method, path)
+    assert (answer.status_code, answer.json()["detail"][-1]) == (404, ".")
+
+
 def test_redis_that_is_away_is_told(own_site: Site, own_valkey: OwnValkey) -> None:
     """Nobody waits long for it, and the answer says when to ask again."""
     with run_console(own_site) as console:
