@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from config.connections import SANDBOX, means_several
 from config.errors import ConfigError, FaultyConnection
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from config.connections import Connection
     from config.settings import Settings
     from worker.services import Services
+
+NO_REASON: Final = "no reason was given."
+"""What is told of a hold for which nobody said why."""
 
 
 def describe_connection(services: Services, name: str, gate: Gate) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger, work_on_rows
 from tasks.connections import (
+    NO_REASON,
     describe_connection,
     faulty_names,
     hold_connection,
@@ -85,7 +86,7 @@ def check(session: Session, name: str | None, everything: bool, features: tuple[
 @connections.command()
 @click.argument("name", metavar="[NAME|tag:TAG|all]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Hold everything, connections unknown here included.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; shown to everybody who waits.")
+@click.option("--reason", default=NO_REASON, metavar="TEXT", help="Why; shown to everybody who waits.")
 @json_option("One JSON object instead of a sentence.")
 @click.pass_obj
 def hold(session: Session, name: str | None, everything: bool, reason: str) -> int:

@@ -16,7 +16,7 @@ from console.parts import PartsOf
 from console.problems import Problem
 from console.v1.answers import PROBLEMS, answer
 from tasks.checks.connection import check_connection
-from tasks.connections import describe_connection, hold_connection, reopen_connection
+from tasks.connections import NO_REASON, describe_connection, hold_connection, reopen_connection
 from worker.ledger.gates import Gate
 
 router = APIRouter(prefix="/v1", tags=["connections"], responses=PROBLEMS)
@@ -65,7 +65,7 @@ class Check(BaseModel):
 class Hold(BaseModel):
     """Why a connection is held."""
 
-    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
+    reason: str = Field(default=NO_REASON, min_length=1, max_length=500, pattern=r"\S")
 
 
 @router.get(
@@ -106,10 +106,10 @@ async def check(parts: PartsOf, viewer: Operating, name: ConnectionName) -> Resp
     operation_id="holdConnection",
     responses={200: {"model": Connection}},
 )
-async def hold(parts: PartsOf, viewer: Operating, name: ConnectionName, why: Hold) -> Response:
+async def hold(parts: PartsOf, viewer: Operating, name: ConnectionName, why: Hold | None = None) -> Response:
     """Let a connection send nothing any more, until somebody reopens it."""
     _find(parts, viewer, name)
-    await hold_connection(parts.services, name, why.reason)
+    await hold_connection(parts.services, name, why.reason if why else NO_REASON)
     return await _answer(parts, name)
 
 

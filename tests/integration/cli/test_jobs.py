@@ -135,6 +135,8 @@ def test_holding_and_reopening_tell_how_the_gates_stand(place: Place) -> None:
     assert "Restore." in everything["sandbox"][1]
     assert gates("reopen", "--all") == gates("list") == {"contoso": held["contoso"], "sandbox": (False, "")}
     assert gates("reopen", "contoso") == {"contoso": (False, "")}
+    assert "no reason was given." in gates("hold", "contoso")["contoso"][1]
+    assert gates("reopen", "contoso") == {"contoso": (False, "")}
 
 
 def test_check_says_what_works(place: Place) -> None:

@@ -56,6 +56,9 @@ async def test_connections_are_told_held_and_reopened(site: Site, console: Conso
     assert "a fair" in held["why"]
     assert console.post("/v1/connections/contoso/reopen").json()["held"] is False
     assert console.post("/v1/connections/contoso/hold", json={"reason": " "}).status_code == 422
+    assert console.post("/v1/connections/contoso/hold").json()["held"] is True
+    assert console.post("/v1/connections/contoso/reopen").json()["held"] is False
+    assert console.post("/v1/connections/contoso/hold", json={}).json()["held"] is True
     assert console.post("/v1/connections/nowhere/reopen").status_code == 404
 
 
