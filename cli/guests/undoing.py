@@ -59,8 +59,8 @@ async def _undo(run: Run, wanted: str, given: dict[str, Any]) -> int:
             return await _undo_all(run, services, submission, given)
         view = await find_job(services, wanted)
         refuse_undo(view)
+        connection = await open_tenant(run, services, view.connection)  # the sandbox runs from here on
         await refuse_other_tenant(services, view)
-        connection = await open_tenant(run, services, view.connection)
         with open_copy() as file:
             await copy_done(services, view, file)
             return await run_rows(

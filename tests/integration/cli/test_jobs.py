@@ -9,6 +9,7 @@ import json
 import time
 
 from tests.places import Place, Typist
+from tests.processes import wait_until
 from worker.stack.folders import find_folders
 
 
@@ -57,6 +58,15 @@ def test_retry_leaves_out_who_was_refused_for_a_cell(place: Place) -> None:
     bad = place.usher("invite", "-", "-c", "sandbox", "--json", "--yes", text=text).job
     none = place.usher("jobs", "retry", bad["job"])
     assert (none.status, "mend them in your list" in none.err) == (2, True)
+
+
+def test_what_was_done_in_the_sandbox_is_undone_when_it_runs_again(own_place: Place) -> None:
+    """Between two commands the private stack ends; its sandbox's guests stay, at another port."""
+    assert own_place.usher("invite", "back@example.org", "-c", "sandbox", "--yes").status == 0
+    told = own_place.usher("guests", "disable", "back@example.org", "-c", "sandbox", "--yes", "--json").json
+    wait_until(lambda: not find_folders(own_place.env).sandbox_ready.exists(), 20, "the sandbox's end")
+    undone = own_place.usher("guests", "undo", told["job"], "--yes", "--json")
+    assert (undone.status, undone.json["done"]) == (0, 1), undone.err
 
 
 def test_a_deleted_job_is_gone(place: Place) -> None:
