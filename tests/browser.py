@@ -31,7 +31,7 @@ def open_browser(profile: Path, size: str = "1600,1000", *, insecure: bool = Fal
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=Service(executable_path=need("chromium-driver")))
     try:
-        driver.set_page_load_timeout(60)
+        driver.set_page_load_timeout(180)
         yield driver
     finally:
         driver.quit()

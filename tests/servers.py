@@ -48,7 +48,7 @@ def start_valkey(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], 
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended at once with status {process.returncode}")
@@ -69,7 +69,7 @@ def stop_valkey(process: subprocess.Popen[bytes]) -> None:
         process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(5)
+        process.wait(60)
 
 
 @dataclass(frozen=True)

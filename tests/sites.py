@@ -20,7 +20,16 @@ from typing import Any
 import pytest
 
 from tests.ledgers import Desk, open_desk
-from tests.processes import CELERY, Ended, plain_environment, run_command, running, running_celery, wait_until
+from tests.processes import (
+    CELERY,
+    Ended,
+    deadline_of,
+    plain_environment,
+    run_command,
+    running,
+    running_celery,
+    wait_until,
+)
 from tests.sandboxes import Sandbox, connection_table
 from tests.servers import start_valkey, stop_valkey
 from worker.channels import INVITE, name_channel
@@ -135,7 +144,7 @@ class Site:
         """Return the first true answer, whether or not Redis is there all the time; fail with the
         workers' logs after `within_s`.
         """
-        deadline_s = time.monotonic() + within_s
+        deadline_s = deadline_of(within_s)
         while time.monotonic() < deadline_s:
             with suppress(*OUTAGE):
                 if found := await look():

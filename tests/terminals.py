@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.processes import USHER
+from tests.processes import USHER, deadline_of
 
 AT_A_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -41,7 +41,7 @@ class Terminal:
 
     def read_until(self, wanted: str, within_s: float = 30.0) -> str:
         """Read until something is on the screen; returns all of it without colours."""
-        deadline_s = time.monotonic() + within_s
+        deadline_s = deadline_of(within_s)
         while wanted not in self.text:
             assert time.monotonic() < deadline_s, self.text
             assert self._read(0.2) or wanted in self.text, self.text
@@ -59,10 +59,10 @@ class Terminal:
 
     def wait(self, within_s: float = 40.0) -> int:
         """Read until the command ends; returns its status."""
-        deadline_s = time.monotonic() + within_s
+        deadline_s = deadline_of(within_s)
         while self._read(0.2):
             assert time.monotonic() < deadline_s, self.text
-        status = self._process.wait(10)
+        status = self._process.wait(60)
         os.close(self._fd)
         return status
 

@@ -65,7 +65,7 @@ class Usher:
         options.setdefault("task_id", f"producer-{uuid.uuid4()}")  # as the user for producers may ask for it
         result = self.client.send_task(task, args, kwargs, **options)
         try:
-            answer = result.get(timeout=40)
+            answer = result.get(timeout=90)
         except CeleryTimeout:
             raise AssertionError(f"no result for {task}; the worker's log ends:\n{self.log()[-6000:]}") from None
         self.answers.append(answer)

@@ -17,11 +17,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.processes import quick_usher, running, wait_until
+from tests.processes import BUSY, quick_usher, running, wait_until
 from tests.ushers import Usher
 
 _READY = re.compile(r"usher is at (http://\S+) ")
-_WITHIN_S = 30
+_WITHIN_S = BUSY * 30
 SEMICOLONS = (
     "Name;E-Mail;Firma\r\n"
     "Zoë Müller;zoe.mueller@partner.example;Partner\r\n"
@@ -55,7 +55,7 @@ class Reader:
         self.driver.get(self.url + path)
 
     def until(self, what: str, look: Callable[[], Any]) -> Any:
-        """Return the first true answer; fail with what the page says after half a minute."""
+        """Return the first true answer; fail with what the page says after a while."""
         try:
             return WebDriverWait(self.driver, _WITHIN_S, 0.05, (StaleElementReferenceException,)).until(
                 lambda _: look()

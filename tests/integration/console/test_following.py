@@ -16,7 +16,7 @@ async def test_running_jobs_are_followed_and_those_of_commands_left(desk: Desk) 
     await desk.jobs.follow(theirs, 1)
     await desk.jobs.pause(paused, "asked for")
     following = asyncio.create_task(follow_all(desk.jobs, os.getpid()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await desk.jobs.follower(free) != os.getpid():  # noqa: ASYNC110 - the key has no event
             await asyncio.sleep(0.01)
     following.cancel()

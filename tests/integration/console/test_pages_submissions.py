@@ -77,7 +77,7 @@ def test_list_goes_to_the_tenants_of_a_tag(reader: Reader, pages_usher: Usher, f
     reader.says("somebody else must approve it", ".note.bad")
     assert all("409" in entry["message"] for entry in reader.refused())
     with run_pages(pages_usher, "second", USHER_ACTOR="Grace") as url:
-        answer = requests.get(f"{url}/submissions/{submission}", timeout=10)  # without any script
+        answer = requests.get(f"{url}/submissions/{submission}", timeout=60)  # without any script
         assert all(words in answer.text for words in ("adatum", "/approve", "Approve 1 job", "results.xlsx"))
         other = Reader(reader.driver, url)
         other.open(f"/submissions/{submission}")

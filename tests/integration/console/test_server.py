@@ -65,7 +65,7 @@ def test_server_ends_when_it_is_told_to(site: Site, processes: str) -> None:
     with run_console(site, "--processes", processes, real=True) as console:
         assert console.get("/healthz").status_code == 200
         console.process.send_signal(signal.SIGTERM)
-        assert console.process.wait(20) == 0
+        assert console.process.wait(60) == 0
         assert "Traceback" not in console.log.read_text()
 
 

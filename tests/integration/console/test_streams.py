@@ -29,7 +29,7 @@ async def test_server_that_ends_closes_its_streams(site: Site) -> None:
         next(told)
         console.process.terminate()
         list(told)
-        assert console.process.wait(15) == 0
+        assert console.process.wait(60) == 0
 
 
 async def test_guests_are_streamed(site: Site, console: Console) -> None:

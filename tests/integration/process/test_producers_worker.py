@@ -43,7 +43,7 @@ def test_guests_of_a_held_connection_take_half_of_the_threads_at_most(usher: Ush
     assert answer["status"] == "invited"
     early = [result for result in waiting if result.ready()]
     assert len(early) == 6
-    assert {result.get(timeout=30)["status"] for result in waiting} == {"pending"}
+    assert {result.get(timeout=90)["status"] for result in waiting} == {"pending"}
 
 
 def test_the_same_guest_asked_for_twice_at_once_is_invited_once(usher: Usher) -> None:
@@ -58,7 +58,7 @@ def test_the_same_guest_asked_for_twice_at_once_is_invited_once(usher: Usher) ->
         send("usher.invite_guest", ["eager", "twice@fabrikam.example"], {"wait_s": 25}, task_id=f"click-{n}")
         for n in range(2)
     ]
-    assert sorted(result.get(timeout=40)["status"] for result in both) == ["invited", "skipped"]
+    assert sorted(result.get(timeout=90)["status"] for result in both) == ["invited", "skipped"]
     assert len(usher.sandbox.ask("mails?address=twice@fabrikam.example")) == 1
 
 

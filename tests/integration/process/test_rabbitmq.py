@@ -77,7 +77,7 @@ async def test_what_a_message_may_not_be_is_refused_here_too(valkey_url: str, sa
 
                 async def ask(task: str, *args: Any, **options: Any) -> str:
                     sent = client.send_task(task, args, **options)
-                    answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=30)
+                    answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=90)
                     assert answer["status"] == "refused"
                     return str(answer["errors"])
 
@@ -112,7 +112,7 @@ async def test_a_producers_user_sends_and_can_do_nothing_else(
                 assert '`send_task(…, exchange="celery", routing_key="celery", declare=[])`' in page
                 way: dict[str, Any] = {"exchange": "celery", "routing_key": "celery", "declare": []}
                 sent = await asyncio.to_thread(client.send_task, "usher.job", ["aaaaaaaaaa"], **way)
-                answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=30)
+                answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=90)
                 assert "There is no job" in answer["errors"][0]
 
             def refused(what: Callable[[amqp.Channel], Any]) -> None:

@@ -84,7 +84,7 @@ class Listener:
 
     def __enter__(self) -> Listener:
         self._thread.start()
-        assert self._bound.wait(15)
+        assert self._bound.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:

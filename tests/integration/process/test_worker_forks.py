@@ -37,9 +37,9 @@ async def test_a_fork_is_the_worker_that_people_start(site: Site, monkeypatch: p
         job = await site.load([f"{may_fork}{n}@fabrikam.example" for n in range(3)])
         assert (await site.ended(job)).counts.done == 3
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     assert told[0] == told[1]
     monkeypatch.undo()
     worker = site.start_worker()
     worker.kill()
-    assert worker.wait(20) == -signal.SIGKILL
+    assert worker.wait(60) == -signal.SIGKILL

@@ -114,7 +114,7 @@ class Rival:
 
     def read(self, task_id: str) -> dict[str, Any]:
         """Return a result when it is there."""
-        answer = self.client.AsyncResult(task_id).get(timeout=40)
+        answer = self.client.AsyncResult(task_id).get(timeout=90)
         assert isinstance(answer, dict), answer
         return answer
 

@@ -4,6 +4,7 @@ clients that know nothing of usher.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from types import SimpleNamespace
@@ -79,17 +80,20 @@ def test_what_cannot_be_sent_now_is_pending_and_says_why(usher: Usher) -> None:
 
 
 def test_while_a_guest_is_waited_for_the_broker_holds_nothing_of_it(usher: Usher) -> None:
-    """The message is acknowledged as soon as the ledger has the row."""
-    email = address("early")
-    result = usher.client.send_task("usher.invite_guest", ["locked", email], {"wait_s": 4})
-    database = redis.Redis.from_url(usher.redis_url)
-    try:
-        wait_until(lambda: f"[{result.id}] received" in usher.log(), 10, "the message taken in")
-        wait_until(lambda: email.encode() not in dump(database, "usher:mq:"), 3, "the message gone from the broker")
-        assert not result.ready()
-    finally:
-        database.close()
-    assert result.get(timeout=30)["status"] == "pending"
+    """The message is acknowledged as soon as the ledger has the row. (A busy machine may need
+    longer to see that than the guest is waited for: then once more.)
+    """
+    for wait_s in (4, 16, 60):
+        email = address("early")
+        result = usher.client.send_task("usher.invite_guest", ["locked", email], {"wait_s": wait_s})
+        with contextlib.closing(redis.Redis.from_url(usher.redis_url)) as database:
+            wait_until(lambda: f"[{result.id}] received" in usher.log(), 10, "the message taken in")  # noqa: B023
+            wait_until(lambda: email.encode() not in dump(database, "usher:mq:"), 10, "an empty broker")  # noqa: B023
+        was_waited_for = not result.ready()
+        assert result.get(timeout=90)["status"] == "pending"
+        if was_waited_for:
+            return
+    raise AssertionError("the message left the broker only with the answer")
 
 
 def test_a_wait_of_nothing_answers_at_once(usher: Usher) -> None:

@@ -125,7 +125,7 @@ def test_a_body_that_is_no_task_is_refused_and_logged_once(usher: Usher, case: s
     """The worker lives on, its log has one line without the body, and the sender an answer."""
     task_id = str(uuid.uuid4())
     _publish(usher, BODIES[case], _headers(task_id))
-    refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    refusal(usher.client.AsyncResult(task_id).get(timeout=90))
     assert usher.log().count(f"{task_id} for task usher.job is refused") == 1
     assert "status" in usher.ask("usher.job", "aaaaaaaaaa")
 
@@ -141,7 +141,7 @@ def test_an_unknown_task_is_refused(usher: Usher, case: str) -> None:
     """With the names there are."""
     task_id = str(uuid.uuid4())
     _publish(usher, _GOOD, _headers(task_id, **HEADERS[case]))
-    assert "usher.invite_guests" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "usher.invite_guests" in refusal(usher.client.AsyncResult(task_id).get(timeout=90))
 
 
 ODD_HEADERS: dict[str, Any] = {
@@ -162,7 +162,7 @@ def test_odd_headers_do_not_matter(usher: Usher, case: str) -> None:
     """What Celery would stumble over is left out, and the task runs."""
     task_id = str(uuid.uuid4())
     _publish(usher, _GOOD, _headers(task_id, **ODD_HEADERS[case]))
-    assert "There is no job" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "There is no job" in refusal(usher.client.AsyncResult(task_id).get(timeout=90))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_time_is_refused(usher: Usher, eta: str) -> None:
     """A worker would keep the message in its memory until then."""
     task_id = str(uuid.uuid4())
     _publish(usher, _GOOD, _headers(task_id, eta=eta))
-    assert "A time (eta, countdown) is not kept here" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "A time (eta, countdown) is not kept here" in refusal(usher.client.AsyncResult(task_id).get(timeout=90))
 
 
 _NEXT = {"task": "portal.pay", "args": ["x"], "kwargs": {}, "options": {"queue": "stolen"}, "immutable": True}
@@ -191,7 +191,7 @@ def test_what_a_message_embeds_is_not_sent_on(usher: Usher, embedded: dict[str, 
     else:
         body = {"task": "usher.job", "id": task_id, "args": ["aaaaaaaaaa"], "kwargs": {}, **embedded}
         _publish(usher, json.dumps(body), {"chain": [_NEXT]})
-    refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    refusal(usher.client.AsyncResult(task_id).get(timeout=90))
     assert "status" in usher.ask("usher.job", "aaaaaaaaaa")
     with contextlib.closing(redis.Redis.from_url(usher.redis_url)) as database:
         assert not database.exists("usher:mq:stolen")
@@ -210,7 +210,7 @@ def test_a_task_that_is_not_for_producers_is_refused(usher: Usher, name: str) ->
     """
     task_id = str(uuid.uuid4())
     _publish(usher, json.dumps([[], {"name": "nightly", "due_ms": "x"}, {}]), _headers(task_id, task=name))
-    assert "There is no task of that name" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "There is no task of that name" in refusal(usher.client.AsyncResult(task_id).get(timeout=90))
 
 
 @pytest.mark.parametrize("compression", ["zlib", "bzip2", "xz"])
@@ -227,7 +227,7 @@ def test_a_message_that_is_too_large_is_refused_unread(usher: Usher, body: bytes
     """In bytes, or in values, each of which takes many bytes once it is read."""
     task_id = str(uuid.uuid4())
     _publish(usher, body, _headers(task_id))
-    assert "send its rows in several messages" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "send its rows in several messages" in refusal(usher.client.AsyncResult(task_id).get(timeout=90))
 
 
 @pytest.mark.parametrize("headers", [{}, {"task": "usher.job"}, {"task": "usher.job", "id": 5}, {"id": "x"}])
@@ -246,7 +246,7 @@ def test_pickle_and_yaml_are_refused_unread(usher: Usher, kind: str) -> None:
     pickled = f"cos\nsystem\n(S'touch {trap}'\ntR.".encode()
     body = pickled if "python" in kind else f"!!python/object/apply:os.system ['touch {trap}']".encode()
     _publish(usher, body, _headers(task_id), kind)
-    assert "Only JSON" in refusal(usher.client.AsyncResult(task_id).get(timeout=20))
+    assert "Only JSON" in refusal(usher.client.AsyncResult(task_id).get(timeout=90))
     assert not trap.exists()
 
 
@@ -259,7 +259,7 @@ def test_a_client_that_pickles_gets_an_answer(usher: Usher) -> None:
         result_backend_transport_options={"global_keyprefix": "usher:res:"},
     )
     result = client.send_task("usher.invite_guest", ["contoso", address()])
-    assert "Only JSON" in refusal(result.get(timeout=20))
+    assert "Only JSON" in refusal(result.get(timeout=90))
     client.close()
 
 
@@ -268,7 +268,7 @@ def test_the_first_protocol_is_understood(usher: Usher) -> None:
     task_id = str(uuid.uuid4())
     body = {"task": "usher.invite_guest", "id": task_id, "args": ["contoso", address()], "kwargs": {"wait_s": 20}}
     _publish(usher, json.dumps(body), {})
-    answer = usher.client.AsyncResult(task_id).get(timeout=30)
+    answer = usher.client.AsyncResult(task_id).get(timeout=90)
     assert answer["status"] == "invited"
     changes: list[dict[str, Any]] = [
         {"args": "x"},
@@ -358,7 +358,7 @@ def test_a_producer_needs_no_access_to_the_ledger(usher: Usher) -> None:
         result_backend_transport_options={"global_keyprefix": "usher:res:"},
     )
     sent = client.send_task("usher.invite_guest", ["contoso", address()], task_id=f"{rule[0]}-{uuid.uuid4()}")
-    answer = sent.get(timeout=30)
+    answer = sent.get(timeout=90)
     assert answer["status"] == "invited"
     refused: list[tuple[str, ...]] = [
         ("HGETALL", f"usher:job:{answer['job']}"),

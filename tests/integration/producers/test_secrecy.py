@@ -16,19 +16,20 @@ from tests.ushers import Usher
 
 
 def test_inspecting_shows_no_arguments(usher: Usher) -> None:
-    """`celery inspect active` and Flower's worker page ask the worker itself."""
-    email = address("inspected")
-    result = usher.client.send_task("usher.invite_guest", ["locked", email], {"wait_s": 5})
-    wait_until(lambda: f"[{result.id}] received" in usher.log(), 10, "the message taken in")
-    told = json.dumps(
-        [
-            usher.client.control.inspect(timeout=1).active(),
-            usher.client.control.inspect(timeout=1).query_task(result.id),
-        ]
-    )
-    assert result.id in told
-    assert email not in told
-    result.get(timeout=30)
+    """`celery inspect active` and Flower's worker page ask the worker itself. (On a busy machine
+    the task may be over before: then once more.)
+    """
+    for wait_s in (5, 20, 60):
+        email = address("inspected")
+        result = usher.client.send_task("usher.invite_guest", ["locked", email], {"wait_s": wait_s})
+        wait_until(lambda: f"[{result.id}] received" in usher.log(), 10, "the message taken in")  # noqa: B023
+        worker = usher.client.control.inspect(timeout=20, limit=1)
+        told = json.dumps([worker.active(), worker.query_task(result.id)])
+        assert email not in told
+        result.get(timeout=90)
+        if result.id in told:
+            return
+    raise AssertionError("the task was at no time at work")
 
 
 def test_events_carry_no_arguments(usher: Usher) -> None:

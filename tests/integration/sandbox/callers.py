@@ -75,7 +75,7 @@ class Running:
         """End it and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 def text_of(path: str | Path) -> str:

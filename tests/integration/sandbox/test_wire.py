@@ -161,14 +161,13 @@ async def test_half_an_answer(sandbox: Running) -> None:
 async def test_no_answer_at_all(sandbox: Running) -> None:
     """A hanging request holds nobody else up and ends when its caller leaves."""
     await sandbox.control("faults", {"spec": "hang-after=1*1"})
-    assert sandbox.session
-    url = f"{sandbox.ready['graph_url']}/$batch"
-    with pytest.raises(TimeoutError):
-        async with sandbox.session.post(
-            url, json=batch_of(1), headers=sandbox.headers, timeout=aiohttp.ClientTimeout(total=0.3)
-        ):
-            pass
+    hanging = asyncio.create_task(sandbox.send("POST", "/$batch", batch_of(1)))
+    while (await sandbox.control("stats"))["invited"] == 0:  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.01)
     assert (await sandbox.send("POST", "/$batch", batch_of(2))).status == 200
+    assert not hanging.done()
+    hanging.cancel()
+    await asyncio.wait({hanging})
     assert (await sandbox.control("stats"))["invited"] == 2
 
 
@@ -177,7 +176,7 @@ async def test_slow_answers(sandbox: Running) -> None:
     await sandbox.control("faults", {"faults": [{"fault": "slow", "seconds": [0.3, 0.4]}]})
     started = time.monotonic()
     assert (await sandbox.send("POST", "/$batch", batch_of(1))).status == 200
-    assert 0.3 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.3
 
 
 async def test_login_faults(sandbox: Running) -> None:

@@ -34,7 +34,7 @@ class _Post(Publisher):
     def send_offers(self, offers: Sequence[tuple[Ticket, int]]) -> None:
         self.sent += [ticket for ticket, _ in offers]
         self.posted.set()
-        self.open.wait(10)
+        self.open.wait(60)
 
 
 @asynccontextmanager
@@ -53,8 +53,8 @@ async def test_a_seat_is_handed_the_next_chunk_of_its_job(desk: Desk, valkey_url
     """The first offer is a message; once its chunk has ended, the second is not."""
     job = await desk.load(150)
     async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=1) as (dispatcher, post):
-        async with asyncio.timeout(10):
-            await asyncio.to_thread(post.posted.wait, 5)
+        async with asyncio.timeout(40):
+            await asyncio.to_thread(post.posted.wait, 40)
             lease = await desk.ledger.claim(post.sent[0])
             assert lease is not None
             while lease.pending():
@@ -72,14 +72,14 @@ async def test_a_seat_is_handed_the_next_chunk_of_its_job(desk: Desk, valkey_url
 async def test_a_seat_is_let_go_where_its_job_has_nothing_more(desk: Desk, valkey_url: str, tmp_path: Path) -> None:
     """With the next tick, though another job has: that one goes by message, to whoever is free."""
     other = await desk.load(10)
-    async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=2) as (dispatcher, post), asyncio.timeout(10):
+    async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=2) as (dispatcher, post), asyncio.timeout(40):
         assert await dispatcher.next_of("a job that is over") is None
         assert [ticket.job for ticket in post.sent] == [other]
 
 
 async def test_nobody_waits_for_a_worker_that_stops(desk: Desk, valkey_url: str, tmp_path: Path) -> None:
     """Neither while it leaves, nor once it has stopped."""
-    async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=2) as (dispatcher, _), asyncio.timeout(10):
+    async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=2) as (dispatcher, _), asyncio.timeout(40):
         dispatcher.leave()
         assert await dispatcher.next_of("j") is None
         waiting = asyncio.create_task(dispatcher.next_of("j"))
@@ -93,10 +93,10 @@ async def test_a_worker_that_leaves_lets_its_seats_go_though_its_broker_hangs(
     desk: Desk, valkey_url: str, tmp_path: Path
 ) -> None:
     """A warm stop waits for the batch in flight, and for nothing else."""
-    async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=2) as (dispatcher, post), asyncio.timeout(8):
+    async with _dispatcher(valkey_url, desk.keys.prefix, tmp_path, seats=2) as (dispatcher, post), asyncio.timeout(40):
         post.open.clear()
         await desk.load(10)
-        await asyncio.to_thread(post.posted.wait, 5)
+        await asyncio.to_thread(post.posted.wait, 40)
         waiting = asyncio.create_task(dispatcher.next_of("j"))
         await asyncio.sleep(0)
         dispatcher.leave()
@@ -107,7 +107,7 @@ async def test_a_worker_that_leaves_lets_its_seats_go_though_its_broker_hangs(
 async def test_nobody_waits_for_a_redis_that_is_away(folder: Path, tmp_path: Path) -> None:
     """The tick fails, and the seat is free."""
     server, url = start_valkey(folder)
-    async with _dispatcher(url, "u", tmp_path, seats=2) as (dispatcher, _), asyncio.timeout(20):
+    async with _dispatcher(url, "u", tmp_path, seats=2) as (dispatcher, _), asyncio.timeout(40):
         assert await dispatcher.next_of("j") is None
         stop_valkey(server)
         assert await dispatcher.next_of("j") is None

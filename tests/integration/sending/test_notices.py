@@ -163,7 +163,7 @@ async def _ask(site: Site, target: str, task_id: str) -> dict[str, Any]:
         sent = client.send_task(
             "usher.invite_guests", ["contoso", rows], {"notify": target}, task_id=task_id, argsrepr="(…)"
         )
-        answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=30)
+        answer: dict[str, Any] = await asyncio.to_thread(sent.get, timeout=90)
         return answer
 
 

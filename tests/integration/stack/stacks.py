@@ -22,6 +22,7 @@ from typing import Any
 
 import redis
 
+from tests.processes import deadline_of
 from worker.stack import attachment
 from worker.stack.attachment import Attachment, attach, read_status
 from worker.stack.environment import Commands
@@ -108,7 +109,7 @@ class Stack:
 
 def eventually(holds: Callable[[], object], within_s: float = 20.0) -> None:
     """Wait until something holds that no event announces."""
-    deadline = time.monotonic() + within_s
+    deadline = deadline_of(within_s)
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold in time"
         time.sleep(0.01)

@@ -50,7 +50,7 @@ def test_the_foreground_stack_runs_until_it_is_told_to_end(stack: Stack) -> None
         with pytest.raises(StackError, match=rf"`usher up` \(process {up.pid}\).*USHER_MARK"):
             stack.attach("worker", USHER_MARK="other")
         up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
     assert len(stack.told("started")) == 3, "the worker was nobody's to restart"
     assert {event["role"] for event in stack.told("server is there")} == {"worker", "beat", "flower"}
     assert stack.is_gone()
@@ -73,7 +73,7 @@ def test_beat_and_flower_are_started_without_secrets(stack: Stack) -> None:
         eventually(lambda: {event["role"] for event in stack.told("started")} == {"worker", "beat", "flower"})
         environ = {event["role"]: Path(f"/proc/{event['pid']}/environ").read_bytes() for event in stack.told("started")}
         up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
     assert {role: b"hush-hush" in raw for role, raw in environ.items()} == {
         "worker": True,
         "beat": False,
@@ -88,9 +88,9 @@ def test_a_second_foreground_stack_is_refused(stack: Stack) -> None:
         assert line_of(up).startswith("unix://")
         with run_beside(stack, UP, _commands_json(stack)) as second:
             assert f"process {up.pid}" in line_of(second)
-            assert second.wait(20) == 2
+            assert second.wait(60) == 2
         up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
 
 
 def test_the_foreground_stack_takes_over_from_an_idle_background_one(stack: Stack) -> None:
@@ -103,14 +103,14 @@ def test_the_foreground_stack_takes_over_from_an_idle_background_one(stack: Stac
         eventually(lambda: stack.told("started"))
         with run_beside(stack, UP, _commands_json(stack)) as early:
             assert f"process {os.getpid()}" in line_of(early), "in use: refused"
-            assert early.wait(20) == 2
+            assert early.wait(60) == 2
     with run_beside(stack, UP, _commands_json(stack)) as up:
         with closing(client_of(line_of(up))) as client:
             assert client.get("kept") == b"1"
         assert is_up(stack.env)
         assert [event["role"] for event in stack.told("server is there")] == ["worker"], "ended in order"
         up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
     assert stack.is_gone(), "without the grace of the server's own supervisor"
 
 
@@ -120,7 +120,7 @@ def test_the_foreground_stack_leaves_the_server_to_a_command_that_uses_it(stack:
         with run_beside(stack, UP, _commands_json(stack)) as up:
             assert line_of(up) == held.redis_url
             up.send_signal(signal.SIGTERM)
-            assert up.wait(20) == 0
+            assert up.wait(60) == 0
         assert client.ping()
         assert held.keep() == []
 
@@ -137,4 +137,4 @@ def test_the_foreground_stack_outlives_the_supervisor_of_its_server(stack: Stack
             assert held.redis_url == url
             assert client.ping()
         up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0

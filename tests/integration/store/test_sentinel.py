@@ -83,7 +83,7 @@ async def test_a_producer_hears_the_answer(sandbox: Sandbox, tls: bool) -> None:
                 portal.conf.broker_transport_options = {"global_keyprefix": f"{prefix}:mq:", **options}
                 portal.conf.result_backend_transport_options = {"global_keyprefix": f"{prefix}:res:", **options}
                 sent = portal.send_task("usher.invite_guest", ["contoso", "ann@partner.example"])
-                answer = await asyncio.to_thread(sent.get, timeout=45)
+                answer = await asyncio.to_thread(sent.get, timeout=90)
             assert answer["status"] == "invited"
 
 

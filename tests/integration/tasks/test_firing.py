@@ -61,7 +61,7 @@ async def test_a_worker_that_was_frozen_leaves_the_run_to_who_took_it_over(
     frozen = asyncio.create_task(firing.fire(services, NAME, due_ms, "beat", connection))
     await began.wait()
     await client.set(key, "another worker's", px=60_000)
-    done, _ = await asyncio.wait({frozen}, timeout=3)
+    done, _ = await asyncio.wait({frozen}, timeout=40)
     held = await client.get(key)
     if not done:
         frozen.cancel()

@@ -295,7 +295,7 @@ def test_who_stops_the_command_pauses_all_of_it(usher: Usher) -> None:
     with running((sys.executable, "-P", "-m", "cli", *arguments), log, usher.env, usher.folder) as process:
         wait_until(lambda: log.read_text().count(" waits: ") == 2, 40, "a hold that may end by itself")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 3, log.read_text()
+        assert process.wait(60) == 3, log.read_text()
     found = re.search(r"^    usher jobs resume (s-\w+)$", log.read_text(), re.MULTILINE)
     assert found is not None, log.read_text()
     assert len(re.findall("usher jobs resume", log.read_text())) == 1
