@@ -99,7 +99,7 @@ async def hold_connection(services: Services, name: str, reason: str) -> None:
     """
     need_connection(services.settings(), name)
     why = f"Held by whoever runs usher: {_sentence(reason)} `usher connections reopen {name}` lifts it."
-    await services.gates.hold(name, HoldReason.OPERATOR, why)
+    await services.gates.hold(name, HoldReason.OPERATOR, why, tenant_key=services.trail.tenant_key_of(name))
 
 
 async def hold_everything(services: Services, reason: str) -> None:
@@ -109,8 +109,8 @@ async def hold_everything(services: Services, reason: str) -> None:
 
 
 async def reopen_connection(services: Services, name: str) -> bool:
-    """Lift a connection's hold, and the block of its tenant with it. Whether it was held. Raises
-    `UnknownConnection`.
+    """Lift a connection's hold, and with it the block of its tenant, and an operator's hold of a
+    name that the tenant has no longer. Whether it was held. Raises `UnknownConnection`.
     """
     settings = services.settings()
     need_connection(settings, name)
@@ -119,6 +119,10 @@ async def reopen_connection(services: Services, name: str) -> bool:
     except ConfigError:
         connection = None  # the sandbox, which does not run
     was_held = await services.gates.reopen(name, tenant_key=connection.tenant_key if connection else None)
+    if connection is not None and not settings.unread:
+        known = {*settings.connections, *faulty_names(settings)}
+        for gone in await services.gates.held_names(connection.tenant_key) - known:
+            await services.gates.reopen(gone, HoldReason.OPERATOR)
     for same in settings.connections.values():
         if (
             connection is not None

@@ -40,8 +40,8 @@ class GoneConnection:
         """Return what is so, and what to do."""
         jobs = f", and {many(self.jobs, 'job')} of it {'waits' if self.jobs == 1 else 'wait'}" if self.jobs else ""
         held = (
-            f" It is held ({self.held}), and that goes by its name: where its line has another name now, hold that"
-            f" (usher connections hold NAME)."
+            f" It is held ({self.held}): where its line has another name now, that is held at its first job, and"
+            f" usher connections reopen of that lifts both."
             if self.held
             else ""
         )

@@ -112,9 +112,20 @@ class Gates(InLedger):
         self._trail = trail or Trail(client, keys, keep_s=0)
 
     async def hold(
-        self, connection: str, kind: HoldReason, why: str, *, fingerprint: str = "", try_s: float | None = None
+        self,
+        connection: str,
+        kind: HoldReason,
+        why: str,
+        *,
+        fingerprint: str = "",
+        try_s: float | None = None,
+        tenant_key: str = "",
     ) -> Held:
-        """Hold a connection. `fingerprint`: of the credential that was refused, where one was."""
+        """Hold a connection. `fingerprint`: of the credential that was refused, where one was;
+        `tenant_key`: of an operator's hold, which goes on to another name of the tenant.
+        """
+        if tenant_key:
+            await self._client.sadd(self._keys.held_as(tenant_key), connection)
         wait_s = FIRST_TRY_S.get(kind, 0.0) if try_s is None else try_s
         reply = await self._scripts["hold"](
             keys=[self._keys.connection(connection)], args=[kind.value, why, fingerprint, round(wait_s * 1000)]
@@ -123,6 +134,30 @@ class Gates(InLedger):
         if held is Held.NEWS:
             await self._trail.note("connection.held", connection=connection, kind=kind.value, why=why)
         return held
+
+    async def hold_at_first_use(self, channel: str, tenant_key: str) -> None:
+        """Hold a connection that never had a job for this tenant, where an operator holds another
+        one of the tenant: most likely a line of the list was given another name.
+        """
+        name = split_channel(channel)[0]
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hget(self._keys.connection(name), "tenant")
+            pipe.hget(self._keys.connection(channel), "tenant")
+            pipe.smembers(self._keys.held_as(tenant_key))
+            *tenants, names = await pipe.execute()
+        if not tenant_key or tenant_key.encode() in tenants:
+            return
+        gates = await self._page(sorted(other for raw in names if (other := raw.decode()) != name))
+        for other, gate in gates.items():
+            if gate.kind is HoldReason.OPERATOR:
+                of_it = gate.why.replace(f"reopen {other}`", f"reopen {name}`")
+                why = f"It is of the same tenant as {other}, which is held, and had no job before. {of_it}"
+                await self.hold(name, HoldReason.OPERATOR, why, tenant_key=tenant_key)
+                return
+
+    async def held_names(self, tenant_key: str) -> set[str]:
+        """Return the connections of a tenant that an operator held, some of them reopened since."""
+        return {raw.decode() for raw in await self._client.smembers(self._keys.held_as(tenant_key))}
 
     async def hold_everything(self, why: str, kind: HoldReason = HoldReason.OPERATOR) -> None:
         """Hold every connection, known or not, until `reopen_everything`. For want of a key: unless

@@ -60,9 +60,7 @@ class Jobs(JobList):
         self.rows = JobRows(client, keys, sealer)
         self.submissions = Submissions(client, keys)
         self._scripts = Scripts(client)
-        self._silent: dict[
-            str, tuple[float, float]
-        ] = {}  # job → last heard of (Redis's clock), and since when we know (ours)
+        self._silent: dict[str, tuple[float, float]] = {}  # job → last heard of (Redis's clock), known since (ours)
 
     # Making one
 
@@ -144,6 +142,7 @@ class Jobs(JobList):
         """
         for loading in loadings:
             await self.write(loading, all_of_it=True)
+            await self.gates.hold_at_first_use(loading.connection, self.trail.tenant_key_of(loading.connection))
         told = [loading.told(self.keys, self.trail.tenant_key_of(loading.connection)) for loading in loadings]
         replies = await self._scripts.run_together("start_job", told)
         states: dict[str, JobState] = {}

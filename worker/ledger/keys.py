@@ -47,8 +47,7 @@ class Keys:
         more). Of a stage, whose id is `{root}~{operation}`: root, asked (guests that ask for it),
         gathered (items put into chunks), `g:i … g:u` (finished guests by outcome), slice (items a
         chunk), apart (1: a chunk is of one target), patience (ms for which items are gathered),
-        waits (what some of its guests wait for: `note_wait`),
-        known (set once a `w…` is: `stage_guests`).
+        waits (what some of its guests wait for: `note_wait`), known (a `w…` is: `stage_guests`).
         """
         return f"{self.prefix}:job:{job}"
 
@@ -58,12 +57,11 @@ class Keys:
 
     def chunk(self, job: str, number: int) -> str:
         """hash: base (number of its first row), rows (blob), st (a letter a row, `model.RowState`),
-        at (a digit a row: attempts),
-        pc and pe (when it was looked up before the first send, under which server), ph (absent
-        waiting, o offered, l leased, x nothing left to send), nb (last batch begun), `b{k}` (a
-        batch on the wire: its time, its rows, its call), `o{k}` and `l{k}` (blobs of outcomes and
-        of sealed links), `d{i}` (a row in doubt: the time of its attempt), `f{i}` (a row that was
-        in doubt and is sent again: the time of its first attempt).
+        at (a digit a row: attempts), pc and pe (when it was looked up before the first send, under
+        which server), ph (absent waiting, o offered, l leased, x nothing left to send), nb (last
+        batch begun), `b{k}` (a batch on the wire: its time, its rows, its call), `o{k}` and `l{k}`
+        (blobs of outcomes and of sealed links), `d{i}` (a row in doubt: the time of its attempt),
+        `f{i}` (a row that was in doubt and is sent again: when first).
         """
         return f"{self.prefix}:chunk:{job}:{number}"
 
@@ -131,9 +129,9 @@ class Keys:
 
     def connection(self, name: str) -> str:
         """hash, of a channel: gate (open if absent, held), kind, why, since, probe_at and probe_ms
-        (half-open), fingerprint (of a refused credential),
-        closed_until and closed_why (throttled), away_until and away_why (not reached; only shown),
-        spare and spare_at and rate (tokens seen at the last batch), finished (jobs).
+        (half-open), fingerprint (of a refused credential), closed_until and closed_why (throttled),
+        away_until and away_why (not reached; only shown), spare and spare_at and rate (tokens seen
+        at the last batch), finished (jobs).
 
         Counted for ever, whatever becomes of the jobs: accepted (rows), `ended:{letter}` (rows by
         outcome, `c` cancelled), `resolved:{letter}` (rows that were in doubt), throttled (429s),
@@ -160,14 +158,16 @@ class Keys:
         return f"{self.prefix}:connection:{name}:doubts"
 
     def hold_all(self) -> str:
-        """hash: why, since, kind (`gates.HoldReason`): every connection is held, by an operator,
-        after a restore or for want of the ledger's key.
-        """
+        """hash: why, since, kind (`gates.HoldReason`): every connection is held."""
         return f"{self.prefix}:hold"
 
     def tenant(self, tenant_key: str) -> str:
         """hash: why, since: Microsoft blocks invitations here; only a person reopens it."""
         return f"{self.prefix}:tenant:{tenant_key}"
+
+    def held_as(self, tenant_key: str) -> str:
+        """set: connections of a tenant that an operator held, some of them reopened since."""
+        return f"{self.prefix}:held-as:{tenant_key}"
 
     def tenant_ids(self) -> str:
         """hash: tenant key with a domain → its id, found out when (s; `signin/tenant_ids.py`)."""

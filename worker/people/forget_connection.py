@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _AT_ONCE = 500
-_OF_TENANT = "(?:index|disabled|moving|told-ends|tenant|token|daily|quota:[a-z-]+)"
+_OF_TENANT = "(?:index|disabled|moving|told-ends|tenant|held-as|token|daily|quota:[a-z-]+)"
 """What the keys begin with, after the prefix, that a tenant's key follows."""
 _SHOWN = 3
 

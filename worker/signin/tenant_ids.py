@@ -112,7 +112,10 @@ class Tenants(InLedger):
         id_key = connection.model_copy(update={"tenant_id": tenant_id}).tenant_key
         k = self._keys
         await self._scripts["adopt_tenant"](
-            keys=[k.tenant_ids(), k.index_tenants(), k.index_names(), k.tenant(name), k.tenant(id_key)],
+            keys=[
+                *(k.tenant_ids(), k.index_tenants(), k.index_names(), k.tenant(name), k.tenant(id_key)),
+                *(k.held_as(name), k.held_as(id_key)),
+            ],
             args=[name, id_key, f"{tenant_id} {now_s:.0f}"],
         )
         self._known[name] = (tenant_id, now_s)

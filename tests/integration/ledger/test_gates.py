@@ -243,3 +243,32 @@ async def test_a_credential_is_good_for_a_minute(desk: Desk) -> None:
     assert await desk.gates.hold("contoso", HoldReason.CREDENTIAL, "Expired.", fingerprint="old") is Held.NEWS
     await desk.ledger.client.hdel(key, "good", "good_at")
     assert await desk.gates.hold("contoso", HoldReason.CREDENTIAL, "Expired.", fingerprint="old") is Held.ALREADY
+
+
+# An operator's hold, and another name of the tenant
+
+
+async def test_a_hold_goes_on_to_a_name_that_had_no_job_for_the_tenant(desk: Desk) -> None:
+    """One that had some was meant to run beside it; a hold for another reason, one that was lifted
+    and one of another tenant go on to nobody.
+    """
+    gates, key = desk.gates, "global/one"
+    for name, tenant in (("beside", key), ("elsewhere", "global/two")):
+        await desk.client.hset(desk.keys.connection(name), "tenant", tenant)
+    await gates.hold("old", HoldReason.OPERATOR, "Stop. `usher connections reopen old` lifts it.", tenant_key=key)
+    for name, tenant in (("beside", key), ("new", ""), ("new", "global/two"), ("old", key)):
+        await gates.hold_at_first_use(name, tenant)
+    assert not any(gate.held for gate in (await gates.of_many(["beside", "new"])).values())
+    for name in ("new+disable", "elsewhere"):
+        await gates.hold_at_first_use(name, key)
+        gate = await gates.of(name.partition("+")[0])
+        assert gate.kind is HoldReason.OPERATOR
+        assert gate.why.startswith("It is of the same tenant as ")
+    assert "Stop. `usher connections reopen new` lifts it." in (await gates.of("new")).why
+    await gates.reopen("old")
+    for name in ("new", "elsewhere"):
+        await gates.reopen(name)
+    await gates.hold("old", HoldReason.ABUSE, "Microsoft says so.")
+    await gates.hold_at_first_use("third", key)
+    assert not (await gates.of("third")).held
+    assert await gates.held_names(key) == {"old", "new", "elsewhere"}

@@ -13,6 +13,7 @@ from tests.ledgers import Desk
 from tests.sandboxes import Sandbox, connection_table
 from tests.sites import Site
 from worker.errors import TokenUnavailable
+from worker.ledger.gates import HoldReason
 from worker.ledger.guests.guest_index import GuestIndex
 from worker.ledger.model import Counts
 from worker.signin.tenant_ids import Tenants
@@ -120,13 +121,15 @@ async def test_an_id_is_asked_for_nowhere(desk: Desk, sandbox: Sandbox) -> None:
 
 async def test_the_memory_of_a_ledger_that_was_kept_by_the_name_stays(desk: Desk, sandbox: Sandbox) -> None:
     """Who was invited before the name was resolved is found under the id; a block by Microsoft
-    stays too.
+    stays too, and so does what an operator held.
     """
     index, connection = GuestIndex(desk.client, desk.keys, no_sealer), _by_name(sandbox)
     before = await index.place(connection.tenant_key, {0: PEOPLE[0]})
     await desk.gates.block_tenant(connection.tenant_key, "Blocked.")
+    await desk.gates.hold("old", HoldReason.OPERATOR, "Stop.", tenant_key=connection.tenant_key)
     resolved = await Tenants(desk.client, desk.keys).resolve(connection)
     assert resolved.tenant_key != connection.tenant_key
+    assert await desk.gates.held_names(resolved.tenant_key) == {"old"}
     after = await index.place(resolved.tenant_key, {0: PEOPLE[0]})
     assert dataclasses.asdict(after) == dataclasses.asdict(before)
     assert await desk.ledger.client.exists(desk.keys.tenant(resolved.tenant_key))

@@ -52,9 +52,10 @@ def test_what_is_left_for_a_lost_connection_waits(usher: Usher, folder: Path) ->
     assert not [name for name in NAMES if f"{name} is in the configuration no longer" in usher.run("doctor").out]
 
 
-def test_a_hold_whose_name_is_gone_is_told(usher: Usher, folder: Path) -> None:
-    """A hold goes by the name: whoever gives the line another one is told which customer it was.
-    Rows that are no connection's are of none that is gone.
+def test_a_hold_goes_on_to_another_name_of_its_tenant(usher: Usher, folder: Path) -> None:
+    """Whoever gives the line of a held connection another name does not open it: that is held at
+    its first job, and whoever reopens it lifts both. Rows that are no connection's are of none that
+    is gone.
     """
     listed = folder / "tenants.csv"
     whole = listed.read_text()
@@ -65,10 +66,19 @@ def test_a_hold_whose_name_is_gone_is_told(usher: Usher, folder: Path) -> None:
         listed.write_text(whole.replace("\ncronus", "\ncronus-gmbh"))
         facts = json.loads(usher.run("doctor", "--json").out)["findings"]
         told = [(one["ok"], one["what"]) for one in facts if one["about"] == "connections"]
-        assert [(ok, "they asked us to stop" in what, "hold that" in what) for ok, what in told] == [
+        assert [(ok, "they asked us to stop" in what, "held at its first job" in what) for ok, what in told] == [
             (False, True, True)
         ]
         assert "they asked us to stop" in usher.run("connections", "list").err.replace("\n", " ")
+        text = f"email\n{people(1)[0]}\n"
+        status, told_of, said = run(usher, "invite", "-", "-c", "cronus-gmbh", "--yes", "--wait", "20", text=text)
+        assert (status, told_of["state"], told_of["pending"]) == (3, "held", 1), said
+        why = json.loads(usher.run("jobs", "show", told_of["job"], "--json").out)["why"]
+        assert why.startswith("It is of the same tenant as cronus, which is held, and had no job before.")
+        assert "they asked us to stop. `usher connections reopen cronus-gmbh` lifts it." in why
+        assert usher.run("connections", "reopen", "cronus-gmbh").status == 0
+        status, told_of, said = run(usher, "jobs", "watch", told_of["job"], "--wait", "20")
+        assert (status, told_of["invited"]) == (0, 1), said
     finally:
         listed.write_text(whole)
-    assert usher.run("connections", "reopen", "cronus").status == 0
+    assert "cronus was not held" in usher.run("connections", "reopen", "cronus").out

@@ -81,6 +81,9 @@ def fill(usher: Usher, tenants: dict[str, str]) -> None:
             usher.sandbox.ask("users", {"action": "add", "tenant_id": tenant, **long_ago, **user})
         usher.sandbox.ask("groups", {"action": "add", "tenant_id": tenant, "name": "Everybody"})
 
+    for verb in (("hold", "--reason", "a try"), ("reopen",)):
+        assert usher.run("connections", *verb, ",".join(tenants)).status == 0
+
     def run(*arguments: str, of: str = "", more: str = "") -> None:
         heading = "email,connection" + (",new_email,sponsors" if more else "")
         rows = [f"{of}@{name}.partner.example,{name}{more.format(name=name)}" for name in tenants]
@@ -165,7 +168,7 @@ def test_nothing_but_the_audit_is_left(usher: Usher) -> None:
     tenant = ids[LEAVER].encode()
     mine = {key: value for key, value in before.items() if tenant in key}
     kinds = {key.split(b":")[1] for key in mine}
-    assert kinds == {b"index", b"disabled", b"told-ends", b"quota", b"token"}, kinds
+    assert kinds == {b"index", b"disabled", b"told-ends", b"held-as", b"quota", b"token"}, kinds
     index = [value for key, value in mine.items() if b":index:" in key and isinstance(value, dict)]
     hashes = {field for value in index for field in value if field}
     marks = {LEAVER.encode(), tenant, *guest_ids(usher, ids[LEAVER]), *hashes}
