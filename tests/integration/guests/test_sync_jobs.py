@@ -43,11 +43,12 @@ async def test_a_killed_worker_changes_nothing_of_it(site: Site) -> None:
     """Each thing is done once, whoever does it."""
     case = Synced(rows=300, joiners=60, leavers=10, movers=40, others=5)
     case.make(site)
-    site.sandbox.ask("latency", {"latency": "0.1", "replication": "0"})
+    site.sandbox.ask("latency", {"latency": "0.4", "replication": "0"})
     first = site.start_worker()
     job = str(run(site, case.write(site), "--yes", "--detach", status=3)["job"])
     await site.some(job, 20)
     kill(first)
+    site.sandbox.ask("latency", {"latency": "0.05"})
     site.start_worker()
     view = await site.ended(job, 60)
     assert (view.counts.failed, view.counts.done) == (0, 60)

@@ -48,7 +48,7 @@ async def test_sums_equal_the_ledger_after_kills_and_restarts(site: Site) -> Non
     what the ledger counts.
     """
     site.sandbox.ask("faults", {"spec": "lost@batch=1/12,504@item@invite=1/90,error@item@invite=1/50"})
-    site.sandbox.ask("latency", {"latency": "0.1"})
+    site.sandbox.ask("latency", {"latency": "0.4"})
     bad = await site.desk.load(30, job="bad", ended=range(1, 31, 3))
     job = await site.desk.load(1000, job="m")
     cancelled = await site.desk.load(300, job="c")
@@ -66,8 +66,9 @@ async def test_sums_equal_the_ledger_after_kills_and_restarts(site: Site) -> Non
         assert pick(middle, "usher_rows_total") >= seen.counts.finished
         assert pick(middle, "usher_workers") >= 1
         assert 0 < pick(middle, "usher_quota_tokens", bucket="writes") < 3000
+        site.sandbox.ask("latency", {"latency": "0.1"})
         second.terminate()
-        await asyncio.to_thread(second.wait, 20)
+        await asyncio.to_thread(second.wait, 60)
         site.start_worker(8)
         for name in (bad, job, cancelled):
             await site.ended(name, 60)

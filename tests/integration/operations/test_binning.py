@@ -121,9 +121,11 @@ async def test_trouble_on_the_way_ends_nothing(site: Site, operation: str) -> No
         await site.ended(await site.load(list(guests), job="before", operation="delete"))
     call = {"delete": "delete_user", "restore": "restore"}[operation]
     site.sandbox.ask("faults", {"spec": f"429@item@{call}=1*3,504-after@item@{call}=0.2"})
+    site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.load(list(guests), operation=operation)
     await site.some(job, 10)
     kill(first)
+    site.sandbox.ask("latency", {"latency": "0.05"})
     site.start_worker()
     view = await site.ended(job, 60)
     assert view.counts == Counts(rows=60, done=60)

@@ -261,7 +261,7 @@ async def test_a_single_guest_has_stages_too(site: Site) -> None:
     """Invited by itself, ahead of lists: its stages follow at once."""
     site.start_worker()
     await submit(site, make_rows(1), job="single", lane=Lane.NOW)
-    view = await site.ended("single", 10)
+    view = await site.ended("single")
     assert view.stages == {"profile": Counts(rows=1, done=1), "groups": Counts(rows=1, done=1)}
 
 

@@ -54,9 +54,11 @@ async def test_only_the_difference_is_written_whatever_dies(site: Site) -> None:
     given = [{"email": email, "company": "Partner Ltd", "groups": list(GROUPS[:2])} for email in emails]
     first = site.start_worker()
     site.sandbox.ask("faults", {"spec": "504-after@item@update_user=0.2"})
+    site.sandbox.ask("latency", {"latency": "0.4"})
     job = await submit(site, "one", given)
     await site.some(job, 5)
     kill(first)
+    site.sandbox.ask("latency", {"latency": "0.05"})
     site.sandbox.ask("faults", {"spec": ""})
     site.start_worker()
     view = await site.ended(job, 60)

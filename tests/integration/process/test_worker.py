@@ -30,7 +30,7 @@ async def test_two_workers_share_a_job_and_a_warm_stop_loses_nothing(site: Site)
 
     await site.until("two workers at work", both_at_work)
     first.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(first.wait, 10)
+    await asyncio.to_thread(first.wait, 60)
     assert first.returncode == 0
     await site.all_invited_once(job, 2000)
     assert site.sandbox.ask("stats")["tokens_issued"] <= 2
@@ -46,7 +46,7 @@ async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site, latency: s
     job = await site.desk.load(100)
     await site.some(job, 20)
     worker.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(worker.wait, 10)
+    await asyncio.to_thread(worker.wait, 60)
     view = await site.view(job)
     assert worker.returncode == 0
     assert view.counts.done <= 60
@@ -58,11 +58,11 @@ async def test_a_warm_stop_ends_after_the_batch_in_flight(site: Site, latency: s
 async def test_a_terminal_that_ends_stops_a_worker_warmly(site: Site) -> None:
     """After the batch in flight too, and with nothing in doubt."""
     worker = site.start_worker()
-    site.sandbox.ask("latency", {"latency": "0.1"})
+    site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(100)
     await site.some(job, 20)
     worker.send_signal(signal.SIGHUP)
-    await asyncio.to_thread(worker.wait, 10)
+    await asyncio.to_thread(worker.wait, 60)
     assert worker.returncode == 0
     assert set(await site.desk.letters(job)) == {"i", "."}
 
@@ -97,6 +97,7 @@ async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
     sent twice.
     """
     site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(1000)
     mq = f"{site.desk.keys.prefix}:mq:"
     client: Any = site.desk.client
@@ -107,6 +108,7 @@ async def test_the_broker_may_lose_everything_at_any_time(site: Site) -> None:
         names = [name async for name in client.scan_iter(match=f"{mq}*")]
         if names:
             await client.delete(*names)
+    site.sandbox.ask("latency", {"latency": "0.05"})
     await site.all_invited_once(job, 1000, 40)
 
 
@@ -160,7 +162,7 @@ async def test_a_wrong_secret_holds_and_a_right_one_ends_the_hold(site: Site) ->
     assert "secret" in view.why
     assert view.counts.pending == 30
     site.secret.write_text(good)
-    await site.all_invited_once(job, 30, 12)
+    await site.all_invited_once(job, 30)
 
 
 async def test_pause_resume_and_cancel_act_within_a_batch(site: Site) -> None:
@@ -168,6 +170,7 @@ async def test_pause_resume_and_cancel_act_within_a_batch(site: Site) -> None:
     cancelled, unsent.
     """
     site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(500)
     await site.some(job, 20)
     await site.desk.jobs.pause(job, "a test")
@@ -203,7 +206,7 @@ async def test_one_connections_trouble_is_not_anothers(site: Site) -> None:
     stuck = await site.desk.load(300, "fabrikam")
     unknown = await site.desk.load(300, "nobody")
     job = await site.desk.load(100)
-    view = await site.ended(job, 10)
+    view = await site.ended(job)
     assert view.counts == Counts(rows=100, done=100)
     assert (await site.view(stuck)).state is JobState.HELD
     assert (await site.view(unknown)).counts.pending == 300

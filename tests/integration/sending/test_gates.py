@@ -91,6 +91,7 @@ async def test_an_abuse_block_holds_the_tenants_other_connections(site: Site) ->
 async def test_a_secret_that_expires_half_way_and_is_replaced(site: Site) -> None:
     """No row fails: the job is held, and ends by itself once the file has the new secret."""
     site.start_worker()
+    site.sandbox.ask("latency", {"latency": "0.4"})
     job = await site.desk.load(300)
     await site.some(job, 60)
     site.sandbox.ask("secret", {"action": "expire", "revoke_tokens": True})
@@ -103,6 +104,7 @@ async def test_a_secret_that_expires_half_way_and_is_replaced(site: Site) -> Non
     assert view.gate.kind is HoldReason.CREDENTIAL
     site.sandbox.ask("secret", {"action": "rotate"})
     site.secret.write_text(site.sandbox.secret)
+    site.sandbox.ask("latency", {"latency": "0.05"})
     await site.all_invited_once(job, 300)
 
 
