@@ -14,7 +14,8 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -334,11 +335,8 @@ async def load_message(
         await jobs.drop(job)
         loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
     if loaded is not None:
-        try:
+        async with dropping(jobs, loaded):
             await admit(loaded)
-        except BaseException:
-            await drop(jobs, loaded)
-            raise
         await start(jobs, loaded)
 
 
@@ -359,6 +357,17 @@ async def drop(jobs: Jobs, loaded: Loaded) -> bool:
     whoever started it may have heard of a failure, and it stays.
     """
     return await jobs.drop(loaded.job)
+
+
+@asynccontextmanager
+async def dropping(jobs: Jobs, *loaded: Loaded) -> AsyncIterator[None]:
+    """Drop loaded jobs where the block that starts them is left by an error."""
+    try:
+        yield
+    except BaseException:
+        for one in loaded:
+            await drop(jobs, one)
+        raise
 
 
 def _ended(letter: RowState, code: str, message: str) -> Outcome:

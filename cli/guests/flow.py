@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cli.follow.run import Run, follow_and_report, get_ready
+from cli.follow.run import Run, dropping, follow_and_report, get_ready
 from cli.guests.foreseeing import Change, foresee
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
@@ -78,7 +79,7 @@ async def run_rows(
     )
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was done. Try again.")
-    try:
+    async with dropping(run, partial(drop, services.jobs, loaded)):
         lines = Lines()
         terminal.status("Asking the tenant")
         unread = await foresee(services, connection, change, loaded, lines.put)
@@ -95,10 +96,6 @@ async def run_rows(
             confirm(terminal, f"{operation.capitalize()} {guests} of {connection.name}?", "done")
         session.accepted = job
         await start(services.jobs, loaded)
-    except BaseException:
-        if await drop(services.jobs, loaded):
-            session.accepted = ""
-        raise
     terminal.tell(f"Job {job}")
     return await follow_and_report(run, services, job, detach=detach, wait_s=wait_s)
 

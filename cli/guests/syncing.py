@@ -8,6 +8,7 @@ import asyncio
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +189,7 @@ def _end_undone(run: Run, wanted: _Wanted, plan: SyncPlan) -> int:
 
 async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> int:
     """Let the plan become a job and follow it; returns the exit status."""
-    from cli.follow.run import follow_and_report
+    from cli.follow.run import dropping, follow_and_report
     from tasks.errors import Refusal
     from tasks.forecast.targets import look_at_stages
     from tasks.guests.sync.loading import load_plan
@@ -202,7 +203,7 @@ async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> 
     loaded = await load_plan(services, plan, job, info)
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was done. Try again.")
-    try:
+    async with dropping(run, partial(drop, services.jobs, loaded)):
         token = await services.tokens.get(plan.connection)
         for stage in await look_at_stages(services, plan.connection, job, loaded.asked, token.roles):
             if stage.missing:
@@ -211,10 +212,6 @@ async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> 
         session.accepted = job
         session.told = {"plan": plan.describe(), "ceilings": plan.ceilings}
         await start(services.jobs, loaded)
-    except BaseException:
-        if await drop(services.jobs, loaded):
-            session.accepted = ""
-        raise
     terminal.tell(f"Job {job}")
     status = await follow_and_report(run, services, job, detach=wanted.detach, wait_s=wanted.wait_s)
     return 3 if plan.ceilings else status

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.follow.run import Run, follow_and_report
+from cli.follow.run import Run, dropping, follow_and_report
 from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
 from cli.ui.errors import Refusal
@@ -58,7 +59,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
     terminal.status("")
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
-    try:
+    async with dropping(run, partial(drop, services.jobs, loaded)):
         report_bad(terminal, request, loaded)
         terminal.status("Looking for what the list names")
         stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
@@ -76,10 +77,6 @@ async def send(run: Run, services: Services, request: Request) -> int:
             await services.jobs.add_info(loaded.loading, sha256=request.guests.sha256())
         session.accepted = job
         await start(services.jobs, loaded)
-    except BaseException:
-        if await drop(services.jobs, loaded):
-            session.accepted = ""
-        raise
     terminal.tell(f"Job {job}")  # with --json too: whoever kills us has to know it
     return await follow_and_report(run, services, job, detach=request.detach, wait_s=request.wait_s)
 

@@ -26,7 +26,7 @@ from tasks.errors import Refusal
 from tasks.producers import beyond_day, left_of_day, note_strays, settle_day, take_day
 from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
-from tasks.submit import Follows, drop, job_id_of, new_job_id, start
+from tasks.submit import Follows, dropping, job_id_of, new_job_id, start
 from worker.ledger.model import JobState
 from worker.ledger.programs.taking import Claim, claimed
 
@@ -103,14 +103,11 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
         prepared = await prepare(services, request, job, admit=checking_rows(viewer, request.connection))
     if prepared is None:
         raise Problem(409, "A job of this id was made just now: ask again.", retry_after_s=1)
-    try:
+    async with dropping(services.jobs, prepared.loaded):
         await note_strays(services, viewer.bound, prepared.loaded)
         await admit_loaded(services, viewer, claim, job, [prepared])
         state = await start(services.jobs, prepared.loaded)
         await settle_day(services, viewer.bound, job)
-    except BaseException:
-        await drop(services.jobs, prepared.loaded)
-        raise
     return _tell(request, prepared, state)
 
 

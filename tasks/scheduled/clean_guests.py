@@ -14,7 +14,7 @@ from tasks.guests.clean.plan import CleanPlan
 from tasks.guests.clean.telling import tell_due, tell_left, tell_withheld
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
-from tasks.submit import Follows, drop, job_id_of, start
+from tasks.submit import Follows, dropping, job_id_of, start
 from worker.operations.clean.judging import policy_of
 from worker.operations.clean.policy import Deed
 
@@ -74,11 +74,7 @@ async def _start(context: Context, connection: Connection, plan: CleanPlan, part
         await find_started(context, job)
     info = {"by": f"schedule {name}", "schedule": name}
     loaded = await load_parts(services, connection, plan, parts, jobs, info)
-    try:
+    async with dropping(services.jobs, *loaded):
         for one in loaded:
             await start(services.jobs, one)
-    except BaseException:
-        for one in loaded:
-            await drop(services.jobs, one)
-        raise
     return jobs

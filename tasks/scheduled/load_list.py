@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import InputError
 from tasks.rows.row import BadRow, ValidRow
 from tasks.scheduled.context import Context, Told
-from tasks.submit import Loaded, drop, load, start
+from tasks.submit import Loaded, dropping, load, start
 from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState, Options
 
@@ -47,13 +47,10 @@ async def submit(
     loaded = await load(jobs, context.connection, rows, job=job, options=options, info=told | info)
     if loaded is None:
         return Told(f"Job {job} is there already.", jobs=(job,))
-    try:
+    async with dropping(jobs, loaded):
         is_whole = guests is None or guests.is_whole
         _refuse(loaded, name, strict=strict, is_whole=is_whole)
         await start(jobs, loaded)
-    except BaseException:
-        await drop(jobs, loaded)
-        raise
     what = f"Job {job} took in {_rows(loaded.rows)} of {name}."
     more = ""
     if unsent := loaded.bad_count + loaded.blocked:

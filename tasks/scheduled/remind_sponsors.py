@@ -10,7 +10,7 @@ from tasks.guests.ends import Ends, find_ends
 from tasks.scheduled.clean_guests import NOT_CONFIRMED
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
-from tasks.submit import drop, load, start
+from tasks.submit import dropping, load, start
 from tasks.telling.words import many
 from worker.operations.forewarn import Forewarn
 from worker.store.client import read_time_ms
@@ -47,11 +47,8 @@ async def run(context: Context) -> Told:
     loaded = await load(services.jobs, connection, ends.valid_rows(), job=job, operation=Forewarn.name, info=info)
     if loaded is None:
         return Told(f"Job {job} is there already.", jobs=(job,))
-    try:
+    async with dropping(services.jobs, loaded):
         await start(services.jobs, loaded)
-    except BaseException:
-        await drop(services.jobs, loaded)
-        raise
     view = await services.jobs.view(job)
     waits = view is not None and view.awaits_approval
     more = f" It waits for somebody's approval: usher jobs approve {job}." if waits else ""

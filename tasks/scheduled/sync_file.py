@@ -18,7 +18,7 @@ from tasks.guests.sync.whose import OwnRows, keep_own
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started
 from tasks.scheduled.named_list import open_named
-from tasks.submit import drop, start
+from tasks.submit import dropping, start
 
 if TYPE_CHECKING:
     from tasks.lists.guest_list import GuestList
@@ -77,11 +77,8 @@ async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) ->
     loaded = await load_plan(context.services, plan, job, {**info, "sha256": guests.sha256()})
     if loaded is None:
         return Told(f"Job {job} is there already.", jobs=(job,))
-    try:
+    async with dropping(jobs, loaded):
         await start(jobs, loaded)
-    except BaseException:
-        await drop(jobs, loaded)
-        raise
     view = await jobs.view(job)
     if view is not None and view.awaits_approval:
         needs.append(f"It waits for somebody's approval: usher jobs approve {job}.")

@@ -16,7 +16,7 @@ from tasks.rows.row import BadRow, ValidRow
 from tasks.submission.ceiling import refuse_too_many, refuse_unseen
 from tasks.submission.refusing import refuse_bad, refuse_stages
 from tasks.submission.request import Request
-from tasks.submit import Loaded, drop, load
+from tasks.submit import Loaded, dropping, load
 from worker.directory.questions import Tenant, ask_name
 from worker.errors import DirectoryUnread, TokenError, TokenRefused, TokenUnavailable
 from worker.operations.registry import find_operation
@@ -82,7 +82,7 @@ async def prepare(
     loaded = await load_rows(services, request, connection, job, dry=dry)
     if loaded is None:
         return None
-    try:
+    async with dropping(services.jobs, loaded):
         if admit is not None:
             admit(loaded)
         refuse_bad(request, loaded)
@@ -91,9 +91,6 @@ async def prepare(
         await refuse_too_many(services, request, connection, loaded)
         if request.guests is not None:
             await services.jobs.add_info(loaded.loading, sha256=request.guests.sha256())
-    except BaseException:
-        await drop(services.jobs, loaded)
-        raise
     return Prepared(connection, loaded, stages, signed_in)
 
 
@@ -115,7 +112,7 @@ async def prepare_part(
     loaded = await load_rows(services, request, connection, job, dry=dry)
     if loaded is None:
         raise Refusal("A job of this id exists already; nothing was sent. Try again.")
-    try:
+    async with dropping(services.jobs, loaded):
         if admit is not None:
             admit(loaded)
         stages = read_stages(loaded.asked)
@@ -128,9 +125,6 @@ async def prepare_part(
         refuse_stages(request, stages)
         if signed_in.waits:
             refuse_unseen(request, loaded)
-    except BaseException:
-        await drop(services.jobs, loaded)
-        raise
     return Prepared(connection, loaded, stages, signed_in)
 
 
