@@ -9,25 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.forecast.dry_run import Forecast, foresee_list
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
 from tasks.results.files import check_writable
+from tasks.submission.preparing import foresee
 from tasks.telling.words import number
 
 if TYPE_CHECKING:
-    from cli.follow.run import Run
     from cli.invite.request import Request
     from cli.ui.terminal import Terminal
+    from tasks.forecast.dry_run import Forecast
+    from tasks.forecast.plan import Plan
     from tasks.forecast.rows import ForeseenRow
     from tasks.submission.preparing import Prepared
     from worker.services import Services
 
 
-async def look(run: Run, services: Services, request: Request, prepared: Prepared) -> Forecast:
+async def look(terminal: Terminal, services: Services, request: Request, prepared: Prepared) -> tuple[Plan, Forecast]:
     """Look at the tenant and at every row, and write the list where one is wanted. Raises
     `TokenRefused`, `OutputError`.
     """
-    terminal = run.terminal
     terminal.status("Asking the tenant")
     with keeping(request) as kept:
 
@@ -36,11 +36,11 @@ async def look(run: Run, services: Services, request: Request, prepared: Prepare
                 kept.add(row)
             terminal.count(f"Looking at row {number(row.number)} of {number(prepared.loaded.rows)}")
 
-        forecast = await foresee_list(services, prepared, request, hear)
+        found = await foresee(services, request, prepared, hear)
         if kept is not None:
             await write_kept(terminal, request, kept, [stage.name for stage in prepared.stages])
     terminal.status("")
-    return forecast
+    return found
 
 
 @contextmanager

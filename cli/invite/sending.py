@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -68,8 +67,8 @@ async def send(run: Run, services: Services, request: Request) -> int:
         await refuse_too_many(services, request, connection, loaded)
         prepared = Prepared(connection, loaded, stages, signed_in)
         if request.dry_run:
-            return await _dry_run(run, services, request, prepared)
-        told = await _plan(run, services, request, prepared)
+            return await _dry_run(terminal, services, request, prepared)
+        told = await _plan(terminal, services, request, prepared)
         _show_plan(terminal, request, told)
         if not run.place.is_built_in(connection.name):
             _ask(terminal, request, told)
@@ -101,14 +100,13 @@ def counted(request: Request, terminal: Terminal) -> Iterator[ValidRow | BadRow]
             terminal.count(f"Reading {request.name}: {many(count, 'row')}")
 
 
-async def _plan(run: Run, services: Services, request: Request, prepared: Prepared) -> Plan:
+async def _plan(terminal: Terminal, services: Services, request: Request, prepared: Prepared) -> Plan:
     """Tell the plan without those who are there already, unless nobody reads it."""
-    rehearsal = run.place.is_built_in(prepared.connection.name)
-    if run.terminal.quiet:
-        return await plan(services, request, prepared, rehearsal=rehearsal)
-    run.terminal.status("Looking who is there already")
-    told = await plan_ahead(services, request, prepared, rehearsal=rehearsal)
-    run.terminal.status("")
+    if terminal.quiet:
+        return await plan(services, request, prepared)
+    terminal.status("Looking who is there already")
+    told = await plan_ahead(services, request, prepared)
+    terminal.status("")
     return told
 
 
@@ -122,18 +120,14 @@ def _show_plan(terminal: Terminal, request: Request, plan: Plan) -> None:
         terminal.warn(risk)
 
 
-async def _dry_run(run: Run, services: Services, request: Request, prepared: Prepared) -> int:
+async def _dry_run(terminal: Terminal, services: Services, request: Request, prepared: Prepared) -> int:
     """Say what would happen, remove the loaded job again; returns the exit status."""
     from cli.invite.dry_run import look, tell_written
     from cli.ui.tally import show
-    from tasks.forecast.dry_run import describe_dry_run, plan_as_foreseen
+    from tasks.forecast.dry_run import describe_dry_run
 
-    terminal = run.terminal
-    forecast = await look(run, services, request, prepared)
+    told, forecast = await look(terminal, services, request, prepared)
     await drop(services.jobs, prepared.loaded)
-    left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
-    rehearsal = run.place.is_built_in(prepared.connection.name)
-    told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
     _show_plan(terminal, request, told)
     show(terminal, forecast)
     tell_written(terminal, request)

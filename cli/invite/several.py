@@ -57,7 +57,7 @@ async def send_split(run: Run, services: Services, request: Request, split: Spli
         report_bad(terminal, request, several.loaded)
         if request.dry_run:
             return await _dry_run(run, several, request)
-        plans = await several.plan(place.is_built_in, ahead=not terminal.quiet)
+        plans = await several.plan(ahead=not terminal.quiet)
         _show_plans(terminal, request, plans)
         if not all(map(place.is_built_in, split.connections)):
             _ask(terminal, request, plans)
@@ -111,7 +111,7 @@ async def _dry_run(run: Run, several: Several, request: Request) -> int:
             if kept is not None:
                 kept.add(row, connection)
 
-        found = await several.foresee(run.place.is_built_in, hear)
+        found = await several.foresee(hear)
         if not found:
             raise Refusal(f"No tenant could be asked. {' '.join(say_once(several.unasked))}")
         if kept is not None:

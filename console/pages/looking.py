@@ -13,8 +13,9 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from config.connections import means_several
@@ -23,13 +24,12 @@ from console.pages.asking import Given, build_request, open_upload
 from console.pages.found import describe_found, describe_found_through, tell_bad
 from console.problems import Problem
 from tasks.errors import ListError, Refusal
-from tasks.forecast.dry_run import foresee_list, plan_as_foreseen
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import say_once
 from tasks.jobs.submissions import is_accepted
 from tasks.lists.options import ListOptions
 from tasks.rows.row import BadRow, ValidRow
-from tasks.submission.preparing import plan, prepare
+from tasks.submission.preparing import foresee, prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
@@ -226,7 +226,7 @@ class _Looking:
                 several.refuse()
                 rows = sum(part.loaded.rows for part in several.parts)
                 look.stage, look.rows, look.seen = Stage.LOOKING, rows, 0
-                found = await several.foresee(services.settings().rehearses, self._hear_through)
+                found = await several.foresee(self._hear)
             finally:
                 await several.drop()
             if not found:
@@ -243,10 +243,7 @@ class _Looking:
             raise Refusal("A job of this id exists already; nothing was sent. Look again.")
         try:
             look.stage, look.rows, look.seen = Stage.LOOKING, prepared.loaded.rows, 0
-            forecast = await foresee_list(services, prepared, request, self._hear)
-            left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
-            rehearsal = services.settings().rehearses(request.connection)
-            told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
+            told, forecast = await foresee(services, request, prepared, partial(self._hear, ""))
             look.found = describe_found(told, forecast, request, prepared.loaded.bad, self._rows)
         finally:
             await drop(services.jobs, prepared.loaded)
@@ -256,10 +253,7 @@ class _Looking:
             self.look.seen += 1
             yield row
 
-    def _hear(self, row: ForeseenRow) -> None:
-        self._hear_through("", row)
-
-    def _hear_through(self, connection: str, row: ForeseenRow) -> None:
+    def _hear(self, connection: str, row: ForeseenRow) -> None:
         self.look.seen += 1
         if row.foreseen.would is not Would.DO and len(self._rows) < _SHOWN_ROWS:
             foreseen = row.foreseen

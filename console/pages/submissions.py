@@ -115,12 +115,8 @@ async def _retry(page: Page, submission: Submission) -> str:
         request, _ = await build_retry_of_all(page.services, submission, views, page.viewer.to_info(), split)
         several = Several(page.services, request, split)
         async with page.parts.loads.turn():
-            await several.submit(page.parts.follow, _nothing_more)
+            await several.submit(page.parts.follow)
     return several.id
-
-
-async def _nothing_more() -> None:
-    """Allow all that is loaded: whoever may submit may try again."""
 
 
 def _can_retry(page: Page, submission: Submission) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -19,12 +18,12 @@ from console.v1.answers import PROBLEMS, answer
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of, take_order
 from console.v1.submitting import SHOWN_BAD, as_fields, refusals_told, too_much, within
-from tasks.forecast.dry_run import describe_dry_run, foresee_list, plan_as_foreseen
+from tasks.forecast.dry_run import describe_dry_run
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import describe_dry_runs, say_once
 from tasks.producers import as_seen_by, beyond_looks, left_to_look, take_looks
 from tasks.rows.fields import CONNECTION
-from tasks.submission.preparing import Prepared, plan, prepare
+from tasks.submission.preparing import Prepared, foresee, prepare
 from tasks.submission.request import Request as Asked
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
@@ -135,11 +134,7 @@ async def _foresee(parts: Parts, viewer: Viewer, taken: Taken, prepared: Prepare
         if len(shown) < _SHOWN:
             shown.append(_describe_row(row, request.operation, viewer))
 
-    forecast = await foresee_list(services, prepared, request, hear)
-    left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
-    rehearsal = services.settings().rehearses(prepared.connection.name)
-    told = plan_as_foreseen(await plan(services, request, left, rehearsal=rehearsal), forecast)
-    whole = describe_dry_run(told, forecast)
+    whole = describe_dry_run(*await foresee(services, request, prepared, hear))
     del whole["job"], whole["state"]
     return {**whole, "foreseen": shown, **_of_list(request, prepared.loaded)}
 
@@ -159,7 +154,7 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
         await several.prepare(parts.follow, dry=True)
         try:
             several.refuse()
-            found = await several.foresee(services.settings().rehearses, hear)
+            found = await several.foresee(hear)
         finally:
             await several.drop()
         if not found:

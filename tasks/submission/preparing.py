@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.errors import Refusal
+from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
 from tasks.forecast.looking_ahead import look_ahead
 from tasks.forecast.plan import Plan, build_plan, name_mailer
 from tasks.forecast.targets import StageAhead, look_at_stages, read_stages
@@ -23,6 +24,7 @@ from worker.operations.registry import find_operation
 
 if TYPE_CHECKING:
     from config.connections import Connection
+    from tasks.forecast.rows import ForeseenRow
     from worker.services import Services
 
 
@@ -151,8 +153,8 @@ def _noted(request: Request) -> Iterator[ValidRow | BadRow]:
         yield row
 
 
-async def plan(services: Services, request: Request, prepared: Prepared, *, rehearsal: bool = False) -> Plan:
-    """Tell the plan of a loaded job. `rehearsal`: against the sandbox, where nobody is mailed."""
+async def plan(services: Services, request: Request, prepared: Prepared) -> Plan:
+    """Tell the plan of a loaded job."""
     operation, connection = find_operation(request.operation), prepared.connection
     return build_plan(
         prepared.loaded,
@@ -163,7 +165,7 @@ async def plan(services: Services, request: Request, prepared: Prepared, *, rehe
         gate=await services.gates.of(connection.name),
         jobs_before=await services.jobs.finished_jobs(connection.name),
         daily_limit=operation.daily_limit(connection),
-        rehearsal=rehearsal,
+        rehearsal=services.settings().rehearses(connection.name),
         needs_approval=connection.require_approval,
         in_doubt_before=request.in_doubt_before,
         mailed_by=name_mailer(connection),
@@ -173,10 +175,21 @@ async def plan(services: Services, request: Request, prepared: Prepared, *, rehe
     )
 
 
-async def plan_ahead(services: Services, request: Request, prepared: Prepared, *, rehearsal: bool = False) -> Plan:
+async def plan_ahead(services: Services, request: Request, prepared: Prepared) -> Plan:
     """Tell the plan without those who are there already, as far as that is soon found out."""
     loaded, stages = prepared.loaded, prepared.stages
     ahead = await look_ahead(services, prepared.connection, loaded, request.options, stages, request.operation)
     left = replace(prepared, loaded=ahead.loaded, stages=ahead.stages)
-    told = await plan(services, request, left, rehearsal=rehearsal)
+    told = await plan(services, request, left)
     return replace(told, known=ahead.known, refused=ahead.refused, at_most=ahead.at_most)
+
+
+async def foresee(
+    services: Services, request: Request, prepared: Prepared, heard: Callable[[ForeseenRow], None]
+) -> tuple[Plan, Forecast]:
+    """Make a dry run of a loaded job: return what would be done, and what was found; `heard` is
+    told of each row in turn. Raises `TokenRefused`.
+    """
+    forecast = await foresee_list(services, prepared, request, heard)
+    left = replace(prepared, loaded=forecast.loaded, stages=forecast.stages)
+    return plan_as_foreseen(await plan(services, request, left), forecast), forecast

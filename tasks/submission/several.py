@@ -10,14 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.errors import Refusal
-from tasks.forecast.dry_run import Forecast, foresee_list, plan_as_foreseen
+from tasks.forecast.dry_run import Forecast
 from tasks.forecast.plan import Plan
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import Plans, say_once
 from tasks.rows.fields import CONNECTION
 from tasks.side_by_side import do_all
 from tasks.submission.ceiling import CeilingMet
-from tasks.submission.preparing import Prepared, plan, plan_ahead, prepare_part
+from tasks.submission.preparing import Prepared, foresee, plan, plan_ahead, prepare_part
 from tasks.submission.refusing import RefusedRows, refuse_bad
 from tasks.submission.splitting import Split
 from tasks.submission.together import Together
@@ -79,14 +79,17 @@ class Several:
         """
         return await self.services.jobs.views([self.job_of(name) for name in (*self.split.asked, NOBODYS)])
 
-    async def submit(self, follow: Callable[[str], Awaitable[None]], allow: Callable[[], Awaitable[None]]) -> None:
+    async def submit(
+        self, follow: Callable[[str], Awaitable[None]], allow: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Prepare it and let it run at once. `allow` raises where what is loaded may not run.
         Raises what it, `prepare` and `refuse` raise, with nothing left behind.
         """
         await self.prepare(follow, dry=False)
         try:
             self.refuse()
-            await allow()
+            if allow is not None:
+                await allow()
             await self.start()
         except BaseException:
             await self.drop()
@@ -173,21 +176,18 @@ class Several:
         ]
         return {"plans": plans, "ceilings": sorted({met.name for met in self.withheld.values()})} if plans else {}
 
-    async def plan(self, rehearsal: Callable[[str], bool], *, ahead: bool) -> Plans:
+    async def plan(self, *, ahead: bool) -> Plans:
         """Tell the plans. `ahead`: without those who are there already, as far as that is soon
         found out.
         """
 
         async def one(part: Prepared) -> Plan:
             tell = plan_ahead if ahead and not part.signed_in.waits else plan
-            request = self._request_for(part.connection.name)
-            return await tell(self.services, request, part, rehearsal=rehearsal(part.connection.name))
+            return await tell(self.services, self._request_for(part.connection.name), part)
 
         return Plans(await do_all(self.parts, one), self._waits, nobodys=self.split.nobodys_count)
 
-    async def foresee(
-        self, rehearsal: Callable[[str], bool], heard: Callable[[str, ForeseenRow], None]
-    ) -> list[tuple[Plan, Forecast]]:
+    async def foresee(self, heard: Callable[[str, ForeseenRow], None]) -> list[tuple[Plan, Forecast]]:
         """Look at every row through every connection; one that cannot be asked is left out, and
         told in `unasked`. `heard` gets each row with its connection, and those that are nobody's.
         Raises redis-py's outages.
@@ -198,17 +198,13 @@ class Several:
 
         async def one(part: Prepared) -> tuple[Plan, Forecast] | None:
             name = part.connection.name
-            request = self._request_for(name)
             try:
                 if part.signed_in.waits:
                     raise TokenUnavailable(part.signed_in.waits)
-                forecast = await foresee_list(self.services, part, request, lambda row: heard(name, row))
+                return await foresee(self.services, self._request_for(name), part, lambda row: heard(name, row))
             except UsherError as error:
                 self.unasked.append((name, str(error)))
                 return None
-            left = replace(part, loaded=forecast.loaded, stages=forecast.stages)
-            told = await plan(self.services, request, left, rehearsal=rehearsal(name))
-            return plan_as_foreseen(told, forecast), forecast
 
         return [found for found in await do_all(self.parts, one) if found is not None]
 
