@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from cli.ui.command_group import CommandGroup
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_rows
 from config.values import is_guid
+from tasks.errors import Refusal
 from tasks.safe_text import open_stdout, to_json
 
 if TYPE_CHECKING:

@@ -61,7 +61,8 @@ async def _examine(terminal: Terminal, place: Place) -> int:
 def _show(terminal: Terminal, fact: Fact, *, heading: bool) -> None:
     from rich.text import Text
 
-    from cli.ui.terminal import build_facts, build_mark, clean
+    from cli.ui.terminal import build_facts, build_mark
+    from tasks.safe_text import clean
 
     if heading:
         terminal.show(Text(clean(fact.about), style="bold"))

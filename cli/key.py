@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from cli.ui.command_group import CommandGroup
-from cli.ui.errors import Refusal
 from cli.ui.session import Session
+from tasks.errors import Refusal
 
 
 @click.group(cls=CommandGroup)

@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from cli.ui.command_group import CommandGroup
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.place import Place

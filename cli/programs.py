@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.ui.errors import Refusal
 from cli.ui.session import Session
+from tasks.errors import Refusal
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}

@@ -67,7 +67,7 @@ def refuse_without_extra() -> None:
     """Raise `Refusal` where usher was installed without what serves pages."""
     from importlib.util import find_spec
 
-    from cli.ui.errors import Refusal
+    from tasks.errors import Refusal
 
     if not all(find_spec(name) for name in ("fastapi", "multipart", "sse_starlette", "uvicorn")):
         raise Refusal(

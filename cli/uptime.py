@@ -10,11 +10,11 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
-from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
 from cli.up_console import served_console
 from config.connections import SANDBOX
 from config.reader import load_settings
+from tasks.errors import Refusal
 from worker.logs import set_up_small
 from worker.process.readiness import wait_for_port, wait_for_worker
 from worker.stack.folders import Folders, find_folders

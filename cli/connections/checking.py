@@ -62,7 +62,8 @@ def _show_findings(terminal: Terminal, name: str, findings: list[Any], *, brief:
     """Show what was found; of one among many only what somebody has to see to."""
     from rich.text import Text
 
-    from cli.ui.terminal import build_facts, build_mark, clean
+    from cli.ui.terminal import build_facts, build_mark
+    from tasks.safe_text import clean
 
     if brief:
         findings = [found for found in findings if not found.ok or found.warns]

@@ -113,7 +113,7 @@ def reopen(session: Session, name: str | None, everything: bool) -> int:
 async def _list(terminal: Terminal, place: Place, services: Services, wanted: str | None) -> int:
     from rich.text import Text
 
-    from cli.ui.terminal import clean
+    from tasks.safe_text import clean
 
     if terminal.quiet:
         return await _finish(terminal, place, services, wanted)

@@ -17,11 +17,11 @@ from cli.connections.credential import Answers, ask, find_credential
 from cli.connections.of_app import find_app, refuse_options, where_of, write_tenant
 from cli.connections.rehearsing import READY, read_ready_file
 from cli.ui.confirming import confirm
-from cli.ui.errors import Refusal
 from cli.ui.options import Seconds, json_option
 from cli.ui.session import Session
 from config.connections import check_connection_name
 from config.values import is_guid, parse_name
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal

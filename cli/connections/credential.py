@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.ui.errors import Refusal
 from config.values import is_guid
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.ui.errors import Refusal
 from cli.ui.session import Session
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

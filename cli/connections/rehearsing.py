@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.ui.errors import Refusal
+from tasks.errors import Refusal
 
 READY = {"client_id": "client_id", "graph_url": "graph_url", "ca_file": "ca_file"}
 """By setting, where a ready file tells it; who signs in at which tenant differs."""

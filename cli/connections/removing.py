@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.ui.confirming import confirm
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ import click
 
 from cli.connections.credential import Answers, ask, make_own_certificate
 from cli.connections.rehearsing import READY, read_ready_file
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from config.clouds import CLOUDS
 from config.values import is_guid, parse_name
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal

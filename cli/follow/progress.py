@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Self
 
 from cli.follow.when_to_stop import Follower
-from cli.ui.terminal import COLOURS, Terminal, clean
+from cli.ui.terminal import COLOURS, Terminal
 from tasks.messages.views import describe_job
+from tasks.safe_text import clean
 from tasks.telling.stages import stage_progress
 from tasks.telling.waiting import Limits, left_s, waiting_words
 from tasks.telling.words import OUTCOME_WORDS, many, number, outcomes, span, utc_now

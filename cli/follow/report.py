@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from cli.follow.follow import Followed
 from cli.follow.when_to_stop import End, exit_status
-from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table, clean
+from cli.ui.terminal import COLOURS, Terminal, build_facts, build_table
 from tasks.messages.views import describe_job
 from tasks.rows.fields import ERROR_OF, STATUS_OF
+from tasks.safe_text import clean
 from tasks.telling.stages import left_words, stage_words
 from tasks.telling.words import OUTCOME_WORDS, many, number, span
 from worker.ledger.approval import other_person

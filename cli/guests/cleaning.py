@@ -105,8 +105,8 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
 def _show(run: Run, wanted: _Wanted, plan: CleanPlan) -> list[str]:
     """Show what is due, and what stands against it; returns the ceilings that were met."""
     from cli.ui.lines import show_lines
-    from cli.ui.terminal import clean as clean_text
     from tasks.guests.clean.telling import tell_left, tell_line, tell_withheld
+    from tasks.safe_text import clean as clean_text
     from tasks.submission.ceiling import MOST
 
     terminal = run.terminal
@@ -151,11 +151,11 @@ def _end_undone(run: Run, wanted: _Wanted, plan: CleanPlan, ceilings: list[str])
 async def _clean_several(run: Run, services: Services, wanted: _Wanted) -> int:
     """Clean several tenants up, each by its own settings and ceilings; returns the exit status."""
     from cli.guests.together import Looked, Wanted, do_together
-    from cli.ui.terminal import clean as clean_text
     from tasks.guests.clean.evaluating import ask_now, evaluate
     from tasks.guests.clean.loading import CLEAN, load_parts, refuse_unfinished, split
     from tasks.guests.clean.plan import CleanPlan
     from tasks.guests.clean.telling import tell_line, tell_withheld
+    from tasks.safe_text import clean as clean_text
     from tasks.submission.ceiling import MOST
     from tasks.submit import new_job_id
     from worker.ledger.audit.account import find_person

@@ -142,7 +142,7 @@ async def _forget(terminal: Terminal, services: Services, email: str, object_id:
 async def _export(terminal: Terminal, services: Services, email: str, object_id: str) -> int:
     from dataclasses import asdict
 
-    from cli.ui.terminal import clean
+    from tasks.safe_text import clean
     from tasks.telling.words import many
     from worker.people.find import find_all
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cli.ui.terminal import clean
+from tasks.safe_text import clean
 from tasks.submission.ceiling import MOST
 from tasks.telling.words import line_of, many, number
 from worker.ledger.model import NEW_EMAIL

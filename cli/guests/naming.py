@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cli.ui.errors import Refusal
 from config.values import is_guid
+from tasks.errors import Refusal
 
 
 def read_who(who: str) -> tuple[str, str]:

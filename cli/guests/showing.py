@@ -11,10 +11,10 @@ import click
 
 from cli.guests.naming import read_who
 from cli.guests.tenants import open_tenants, tenants_option
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.place import Place

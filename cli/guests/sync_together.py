@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cli.follow.run import Run
 from cli.guests.together import Looked, Wanted, do_together
 from cli.ui.place import open_place, refuse_to_leave_running
-from cli.ui.terminal import build_facts, clean
+from cli.ui.terminal import build_facts
 from config.reader import load_settings
 from tasks.errors import InputError
 from tasks.forecast.targets import look_at_stages
@@ -27,6 +27,7 @@ from tasks.guests.sync.store import SyncStore
 from tasks.guests.sync.told import count_deeds, tell_change, tell_kept, tell_needs
 from tasks.guests.sync.whose import find_owner, tell_unnamed
 from tasks.rows.row import BadRow
+from tasks.safe_text import clean
 from tasks.submission.refusing import SHOWN_BAD
 from tasks.submission.splitting import Split
 from tasks.submit import load_nobodys, new_job_id

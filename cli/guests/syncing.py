@@ -157,8 +157,9 @@ async def _compare_and_do(run: Run, wanted: _Wanted) -> int:
 
 def _show(run: Run, wanted: _Wanted, plan: SyncPlan) -> None:
     from cli.ui.lines import show_lines
-    from cli.ui.terminal import build_facts, clean
+    from cli.ui.terminal import build_facts
     from tasks.guests.sync.told import tell_change, tell_kept, tell_needs
+    from tasks.safe_text import clean
 
     if not run.terminal.quiet:
         show_lines(run.terminal, (clean(tell_change(change)) for change in plan.changes()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cli.ui.errors import Refusal
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.place import Place

@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from cli.ui.errors import Refusal
 from cli.ui.interrupts import Interrupts
 from cli.ui.options import follow_options, list_options, take_list_options
 from cli.ui.session import Session
+from tasks.errors import Refusal
 from worker.channels import INVITE
 
 if TYPE_CHECKING:

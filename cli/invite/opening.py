@@ -4,8 +4,8 @@ refused everywhere else.
 
 from __future__ import annotations
 
-from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal
+from tasks.errors import Refusal
 from tasks.lists.ambiguities import Ambiguity
 from tasks.lists.encodings import ByteSource
 from tasks.lists.guest_list import GuestList, open_list

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from cli.follow.run import Run, dropping, follow_and_report
 from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
-from cli.ui.errors import Refusal
 from cli.ui.terminal import Terminal, build_facts
+from tasks.errors import Refusal
 from tasks.forecast.plan import Plan
 from tasks.forecast.targets import look_at_stages
 from tasks.rows.row import BadRow, ValidRow

@@ -13,9 +13,9 @@ from cli.invite.bad_rows import report_bad
 from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request
 from cli.invite.sending import counted
-from cli.ui.errors import Refusal
 from cli.ui.tally import show
 from cli.ui.terminal import Terminal, build_facts, build_table
+from tasks.errors import Refusal
 from tasks.forecast.several import HEADINGS, RIGHT, Plans, describe_dry_runs, say_once
 from tasks.forecast.tally import Tally, add_up
 from tasks.rows.fields import CONNECTION

@@ -13,9 +13,9 @@ import click
 
 from cli.ui.command_group import CommandGroup
 from cli.ui.confirming import confirm
-from cli.ui.errors import Refusal
 from cli.ui.options import json_option
 from cli.ui.session import Session
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from config.console import Producer

@@ -12,10 +12,11 @@ from typing import Any
 from cli.schedules.firing import fire_now
 from cli.schedules.several import run_each
 from cli.schedules.showing import find_schedule, moment_of, planned_schedules, run_details, schedule_details
-from cli.ui.errors import Refusal
 from cli.ui.place import Place
-from cli.ui.terminal import Terminal, clean
+from cli.ui.terminal import Terminal
 from config.reader import parse_schedule
+from tasks.errors import Refusal
+from tasks.safe_text import clean
 from worker.ledger.timetable import Planned, Timetable, plan, switch
 from worker.services import Services
 from worker.store.client import read_time_ms

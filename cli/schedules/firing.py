@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cli.ui.errors import Refusal
+from tasks.errors import Refusal
 from worker.ledger.audit.account import find_person
 from worker.ledger.timetable import TASK, run_of
 

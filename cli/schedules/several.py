@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cli.schedules.firing import fire_now
 from cli.schedules.showing import run_details
-from cli.ui.errors import Refusal
-from cli.ui.terminal import clean
+from tasks.errors import Refusal
+from tasks.safe_text import clean
 from tasks.telling.rounds import NEVER, Standing, find_standing
 from worker.ledger.timetable import Timetable
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.ui.errors import Refusal
 from cli.ui.place import Place
-from cli.ui.terminal import Terminal, build_facts, clean
+from cli.ui.terminal import Terminal, build_facts
 from config.cron import find_zone
 from config.errors import did_you_mean, quoted
 from tasks.checks.forgetful_schedules import find_forgetful
+from tasks.errors import Refusal
 from tasks.messages.views import describe_job
+from tasks.safe_text import clean
 from tasks.telling.rounds import Standing, recall_runs
 from tasks.telling.words import outcomes
 from worker.ledger.timetable import Planned, ScheduledRun, Timetable

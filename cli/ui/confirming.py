@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.ui.errors import Refusal
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal

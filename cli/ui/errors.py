@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from config.errors import ConfigError
-from tasks.errors import Refusal as Refusal
+from tasks.errors import ListError, Refusal
 
 if TYPE_CHECKING:
     from cli.ui.session import Session
@@ -70,7 +70,6 @@ def describe(error: BaseException, session: Session) -> str:
 
 
 def _known(error: BaseException) -> str:
-    from tasks.errors import ListError
     from worker.stack.folders import StackError
 
     if isinstance(error, (ConfigError, ListError, StackError, Refusal)):

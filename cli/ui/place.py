@@ -147,7 +147,7 @@ def open_place(env: Mapping[str, str] = os.environ) -> Iterator[Place]:
 
 def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = "--detach") -> None:
     """Raise `Refusal` where nothing would run a job on after the command has left."""
-    from cli.ui.errors import Refusal
+    from tasks.errors import Refusal
     from worker.stack.attachment import is_up
 
     if load_settings(env).embedded and not is_up(env):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from cli.ui.terminal import build_table, clean
+from cli.ui.terminal import build_table
 from tasks.forecast.dry_run import SHOWN_DOMAINS
 from tasks.rows.domain_slips import DomainNote
+from tasks.safe_text import clean
 from tasks.telling.words import many, number
 from worker.operations.registry import OPERATIONS
 

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tasks.safe_text import clean as clean
-from tasks.safe_text import is_terminal, to_json
+from tasks.safe_text import clean, is_terminal, to_json
 from tasks.telling.words import OUTCOME_WORDS
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.ui.command_group import CommandGroup
-from cli.ui.errors import Refusal
 from cli.ui.listing import choose_form, finish_listing, output_options
 from cli.ui.options import json_option
 from cli.ui.session import Session
 from cli.ui.working import work_on_ledger
 from cli.users.creating import create
 from config.values import is_guid
+from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.place import Place

@@ -14,9 +14,10 @@ import pytest
 
 from cli import COMMANDS, main, usher
 from cli.ui import errors
-from cli.ui.errors import Refusal, describe, end
+from cli.ui.errors import describe, end
 from cli.ui.session import Session
-from cli.ui.terminal import clean
+from tasks.errors import Refusal
+from tasks.safe_text import clean
 from tests.processes import ROOT, USHER
 
 HEAVY = ("celery", "aiohttp", "msal", "redis", "pydantic", "rich", "kombu")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.ui.errors import Refusal
+from tasks.errors import Refusal
 from tasks.jobs.finding import find_job
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cli.ui.errors import Refusal
 from tasks.asked_stages import AskedStages, find_asked
+from tasks.errors import Refusal
 from tasks.forecast.plan import Plan, build_plan, name_mailer
 from tasks.forecast.several import Plans
 from tasks.forecast.stage_words import describe_stages, stage_lines
