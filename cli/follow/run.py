@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from cli.follow.report import report
 from cli.follow.together import report_together
 from cli.follow.when_to_stop import End
 from cli.ui.interrupts import Interrupts
-from cli.ui.place import Place, pause_left_behind
+from cli.ui.place import Place, open_place, pause_left_behind, refuse_to_leave_running
 from cli.ui.session import Session
 from cli.ui.terminal import Terminal
 from tasks.jobs.submissions import Submission, find_submission
@@ -45,6 +46,23 @@ class Run:
         if wait_s is not None:
             return wait_s
         return None if self.terminal.live else WAIT_S
+
+
+def work_on_jobs(session: Session, work: Callable[[Run, Services], Awaitable[int]], *, leaves: bool = False) -> int:
+    """Do the work of a command that follows jobs. `leaves`: they are to run on without it. Raises
+    `Refusal` where nothing runs them then, and what `open_place` and `Place.services` raise.
+    """
+    interrupts = Interrupts()
+
+    async def do(run: Run) -> int:
+        async with run.place.services() as services:
+            return await work(run, services)
+
+    with interrupts.caught():
+        if leaves:
+            refuse_to_leave_running()
+        with open_place() as place:
+            return asyncio.run(do(Run(session, Terminal(session), interrupts, place)))
 
 
 async def get_ready(run: Run, services: Services, connection: str, own: Collection[str] = ()) -> None:

@@ -4,17 +4,15 @@ reason; with --yes it becomes a job.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.guests.tenants import tenants_option
-from cli.ui.interrupts import Interrupts
+from cli.guests.tenants import most_option, tenants_option
 from cli.ui.options import follow_options
 from cli.ui.session import Session
 
@@ -41,9 +39,7 @@ class _Wanted:
 @click.command()
 @tenants_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done; do nothing, with --yes too.")
-@click.option(
-    "--most", type=click.IntRange(min=0), metavar="N", help="Do nothing at all to more than N guests of a tenant."
-)
+@most_option
 @follow_options
 @click.pass_obj
 def clean(session: Session, /, connection: str, **given: Any) -> int:
@@ -55,22 +51,16 @@ def clean(session: Session, /, connection: str, **given: Any) -> int:
     ceiling allows, nothing of that kind is done. Several tenants are cleaned each by its own
     settings.
     """
-    from cli.follow.run import Run
+    from cli.follow.run import work_on_jobs
     from cli.invite.command import choose_connections
-    from cli.ui.place import open_place, refuse_to_leave_running
-    from cli.ui.terminal import Terminal
 
-    terminal, interrupts = Terminal(session), Interrupts()
     dry = given["dry_run"] or not given["yes"]
     wanted = _Wanted(choose_connections(connection), given["most"], dry, given["detach"], given["wait_s"])
-    with interrupts.caught(), ExitStack() as closing:
-        if wanted.detach and not dry:
-            refuse_to_leave_running()
-        place = closing.enter_context(open_place())
-        return asyncio.run(_evaluate_and_do(Run(session, terminal, interrupts, place), wanted))
+    work = partial(_evaluate_and_do, wanted=wanted)
+    return work_on_jobs(session, work, leaves=wanted.detach and not dry)
 
 
-async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
+async def _evaluate_and_do(run: Run, services: Services, wanted: _Wanted) -> int:
     from cli.guests.flow import open_tenant
     from tasks.guests.clean.evaluating import ask_now, evaluate
     from tasks.guests.clean.loading import refuse_unfinished
@@ -80,26 +70,25 @@ async def _evaluate_and_do(run: Run, wanted: _Wanted) -> int:
     from tasks.telling.words import number
 
     terminal = run.terminal
-    async with run.place.services() as services:
-        if len(wanted.names) > 1:
-            return await _clean_several(run, services, wanted)
-        connection = await open_tenant(run, services, wanted.names[0])
-        if not wanted.dry:
-            await refuse_unfinished(services, connection, await ask_now(services))
+    if len(wanted.names) > 1:
+        return await _clean_several(run, services, wanted)
+    connection = await open_tenant(run, services, wanted.names[0])
+    if not wanted.dry:
+        await refuse_unfinished(services, connection, await ask_now(services))
 
-        def heard(read: int, total: int | None) -> None:
-            of = f" of {number(total)}" if total is not None else ""
-            terminal.count(f"{number(read)}{of} guests judged")
+    def heard(read: int, total: int | None) -> None:
+        of = f" of {number(total)}" if total is not None else ""
+        terminal.count(f"{number(read)}{of} guests judged")
 
-        job = new_job_id()
-        with CleanPlan() as plan:
-            terminal.status("Asking the tenant")
-            await evaluate(services, connection, plan, job=job, dry=wanted.dry, heard=heard)
-            terminal.status("")
-            ceilings = _show(run, wanted, plan)
-            if wanted.dry or not plan.will or MOST in ceilings:
-                return _end_undone(run, wanted, plan, ceilings)
-            return await _do(run, services, connection, wanted, plan, job)
+    job = new_job_id()
+    with CleanPlan() as plan:
+        terminal.status("Asking the tenant")
+        await evaluate(services, connection, plan, job=job, dry=wanted.dry, heard=heard)
+        terminal.status("")
+        ceilings = _show(run, wanted, plan)
+        if wanted.dry or not plan.will or MOST in ceilings:
+            return _end_undone(run, wanted, plan, ceilings)
+        return await _do(run, services, connection, wanted, plan, job)
 
 
 def _show(run: Run, wanted: _Wanted, plan: CleanPlan) -> list[str]:

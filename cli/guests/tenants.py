@@ -29,6 +29,10 @@ tenants_option = click.option(
     help="The tenant, as a connection names it; several as A,B, tag:TAG or all.",
 )
 
+most_option = click.option(
+    "--most", type=click.IntRange(min=0), metavar="N", help="Do nothing at all to more than N guests of a tenant."
+)
+
 
 @dataclass(slots=True)
 class Tenants:

@@ -4,12 +4,11 @@ its jobs did.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.ui.interrupts import Interrupts
+from cli.guests.tenants import most_option
 from cli.ui.options import follow_options
 from cli.ui.session import Session
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("job", metavar="JOB|SUBMISSION")
 @click.option("--dry-run", is_flag=True, help="Show what would be undone; do nothing.")
-@click.option(
-    "--most", type=click.IntRange(min=0), metavar="N", help="Do nothing at all to more than N guests of a tenant."
-)
+@most_option
 @follow_options
 @click.pass_obj
 def undo(session: Session, /, job: str, **given: Any) -> int:
@@ -34,19 +31,14 @@ def undo(session: Session, /, job: str, **given: Any) -> int:
     Rows that cannot be undone fail, each with the reason: whoever was deleted for good, was
     invited, or mailed.
     """
-    from cli.follow.run import Run
-    from cli.ui.place import open_place, refuse_to_leave_running
-    from cli.ui.terminal import Terminal
+    from cli.follow.run import work_on_jobs
 
     given["dry_run"] = given["dry_run"] or not given["yes"]
-    if given["detach"] and not given["dry_run"]:
-        refuse_to_leave_running()
-    terminal, interrupts = Terminal(session), Interrupts()
-    with interrupts.caught(), open_place() as place:
-        return asyncio.run(_undo(Run(session, terminal, interrupts, place), job, given))
+    leaves = given["detach"] and not given["dry_run"]
+    return work_on_jobs(session, lambda run, services: _undo(run, services, job, given), leaves=leaves)
 
 
-async def _undo(run: Run, wanted: str, given: dict[str, Any]) -> int:
+async def _undo(run: Run, services: Services, wanted: str, given: dict[str, Any]) -> int:
     from cli.guests.flow import open_tenant, run_rows
     from tasks.guests.undoing import copy_done, read_undone, refuse_undo
     from tasks.jobs.finding import find_job
@@ -54,26 +46,25 @@ async def _undo(run: Run, wanted: str, given: dict[str, Any]) -> int:
     from tasks.jobs.tenant import refuse_other_tenant
     from tasks.rows.copied import open_copy
 
-    async with run.place.services() as services:
-        if (submission := await match_submission(services, wanted)) is not None:
-            return await _undo_all(run, services, submission, given)
-        view = await find_job(services, wanted)
-        refuse_undo(view)
-        connection = await open_tenant(run, services, view.connection)  # the sandbox runs from here on
-        await refuse_other_tenant(services, view)
-        with open_copy() as file:
-            await copy_done(services, view, file)
-            return await run_rows(
-                run,
-                services,
-                connection,
-                read_undone(file),
-                operation="undo",
-                name=f"undo of {view.id}",
-                info={"undo_of": view.id},
-                dry=given["dry_run"],
-                **{key: given[key] for key in ("yes", "detach", "wait_s", "most")},
-            )
+    if (submission := await match_submission(services, wanted)) is not None:
+        return await _undo_all(run, services, submission, given)
+    view = await find_job(services, wanted)
+    refuse_undo(view)
+    connection = await open_tenant(run, services, view.connection)  # the sandbox runs from here on
+    await refuse_other_tenant(services, view)
+    with open_copy() as file:
+        await copy_done(services, view, file)
+        return await run_rows(
+            run,
+            services,
+            connection,
+            read_undone(file),
+            operation="undo",
+            name=f"undo of {view.id}",
+            info={"undo_of": view.id},
+            dry=given["dry_run"],
+            **{key: given[key] for key in ("yes", "detach", "wait_s", "most")},
+        )
 
 
 async def _undo_all(run: Run, services: Services, submission: Submission, given: dict[str, Any]) -> int:

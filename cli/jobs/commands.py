@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,7 @@ from cli.ui.session import Session
 from cli.ui.working import work_on_rows
 
 if TYPE_CHECKING:
-    from cli.follow.run import Run
     from tasks.results.write import Wanted
-    from worker.services import Services
 
 _OUTCOMES = ("invited", "already_guest", "skipped", "failed", "in_doubt", "pending", "cancelled")
 
@@ -194,9 +191,10 @@ def watch(session: Session, id: str, wait_s: float | None) -> int:  # noqa: A002
 
     Ctrl-C ends the watching and nothing else.
     """
+    from cli.follow.run import work_on_jobs
     from cli.jobs.rejoining import watch_job
 
-    return _run(session, lambda run, services: watch_job(run, services, id, wait_s))
+    return work_on_jobs(session, lambda run, services: watch_job(run, services, id, wait_s))
 
 
 @jobs.command()
@@ -205,9 +203,10 @@ def watch(session: Session, id: str, wait_s: float | None) -> int:  # noqa: A002
 @click.pass_obj
 def resume(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
     """Let a paused job run on, and follow it."""
+    from cli.follow.run import work_on_jobs
     from cli.jobs.rejoining import resume_job
 
-    return _run(session, lambda run, services: resume_job(run, services, id, options), detach=options["detach"])
+    return work_on_jobs(session, lambda run, services: resume_job(run, services, id, options), leaves=options["detach"])
 
 
 @jobs.command()
@@ -218,24 +217,7 @@ def retry(session: Session, /, id: str, **options: Any) -> int:  # noqa: A002
     """Try again the rows of a job that failed or stayed in doubt, and of the others the stages that
     failed, as a new job; of a submission, as a new submission.
     """
+    from cli.follow.run import work_on_jobs
     from cli.jobs.retrying import retry_job
 
-    return _run(session, lambda run, services: retry_job(run, services, id, options), detach=options["detach"])
-
-
-def _run(session: Session, work: Callable[[Run, Services], Awaitable[int]], *, detach: bool = False) -> int:
-    """Run a command that follows a job."""
-    from cli.follow.run import Run
-    from cli.ui.place import open_place, refuse_to_leave_running
-    from cli.ui.terminal import Terminal
-
-    async def go(run: Run) -> int:
-        async with run.place.services() as services:
-            return await work(run, services)
-
-    interrupts = Interrupts()
-    with interrupts.caught():
-        if detach:
-            refuse_to_leave_running()
-        with open_place() as place:
-            return asyncio.run(go(Run(session, Terminal(session), interrupts, place)))
+    return work_on_jobs(session, lambda run, services: retry_job(run, services, id, options), leaves=options["detach"])
