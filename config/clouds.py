@@ -33,7 +33,5 @@ CLOUDS: dict[str, Cloud] = {
 
 
 def cloud_of_graph_host(host: str) -> Cloud | None:
-    """Return the cloud whose Graph answers at `host` (`host` or `host:port`), None for a host of
-    nobody's.
-    """
+    """Return the cloud whose Graph answers at `host` or `host:port`, None for nobody's."""
     return next((cloud for cloud in CLOUDS.values() if cloud.graph_host == host), None)

@@ -40,9 +40,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsFile:
-    """A list of connections as it was read. `digest`: SHA-256 of its content. `ends_whole`: with a
-    line break.
-    """
+    """A list of connections as read. `digest`: SHA-256; `ends_whole`: with a line break."""
 
     path: Path
     digest: str

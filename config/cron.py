@@ -22,9 +22,7 @@ _GAPS_OF = 400
 
 
 def parse_cron(value: object) -> str:
-    """Return `"0 2 * * mon-fri"` as it is kept. Raises ValueError with half a sentence that follows
-    the key.
-    """
+    """Return `"0 2 * * mon-fri"` as it is kept. Raises ValueError with half a sentence."""
     text = " ".join(value.lower().split()) if isinstance(value, str) else ""
     if len(text.split()) != len(_FIELDS):
         raise ValueError('must be five fields, minute hour day month weekday, such as "0 2 * * *"')

@@ -16,9 +16,7 @@ _LONGEST: Final = 64  # characters of a name; what is longer is compared by thes
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `faults` holds one sentence each; `str()` is all of them, a
-    line each.
-    """
+    """The configuration cannot be used. `faults`: a sentence each; `str()`: a line each."""
 
     def __init__(self, faults: Sequence[str] | str) -> None:
         self.faults: list[str] = [faults] if isinstance(faults, str) else list(faults)
@@ -29,9 +27,7 @@ class ConfigError(Exception):
 
 
 class ReferenceError_(ConfigError):  # noqa: N801 - `ReferenceError` is a builtin with another meaning
-    """An `env:` or `file:` reference leads to nothing usable: missing, empty, unreadable or not
-    text.
-    """
+    """A reference leads to nothing usable: missing, empty, unreadable or not text."""
 
 
 class UnknownConnection(ConfigError):

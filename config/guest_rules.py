@@ -77,9 +77,7 @@ _Ceiling = Annotated[Ceiling, PlainValidator(Ceiling.parse), PlainSerializer(str
 
 
 class SyncSection(Section):
-    """What lists go by that the guests of a connection are kept in line with
-    (`[connections.NAME.sync]`).
-    """
+    """What lists go by that a connection's guests are kept in line with (its table `sync`)."""
 
     source_attribute: Annotated[str, PlainValidator(check_extension_attribute)] = "extensionAttribute11"
     """Where the tenant keeps which list has brought a guest."""

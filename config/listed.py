@@ -54,9 +54,7 @@ have several values.
 
 @dataclass(frozen=True, slots=True)
 class FaultyLine:
-    """A line that counts for nothing. `name`: '' where what stands there is no name. `faults`: a
-    sentence each.
-    """
+    """A line that counts for nothing. `name`: '' where there is none. `faults`: a sentence each."""
 
     name: str
     written: str

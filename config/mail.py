@@ -15,9 +15,7 @@ from typing import Final
 from config.values import parse_domain, split_url
 
 DELIVERIES: Final = ("graph", "smtp", "mailbox", "none")
-"""Who mails a guest's invitation: Microsoft, a mail server of one's own, a mailbox of the tenant,
-nobody.
-"""
+"""Who mails a guest's invitation: Microsoft, one's own mail server, a mailbox, nobody."""
 OWN: Final = ("smtp", "mailbox")
 """The deliveries of which usher itself sends the mail."""
 

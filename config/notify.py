@@ -51,9 +51,7 @@ def parse_host(value: object) -> str:
 
 
 def target_fault(target: str, hosts: Collection[str], *, signed: bool) -> str:
-    """Return half a sentence for a target that cannot be told as things are configured, '' for one
-    that can.
-    """
+    """Return half a sentence for a target that cannot be told as configured, '' if it can."""
     if not target.startswith(("https://", "http://")):
         return WANTED  # of a job that an earlier usher began
     if not signed:

@@ -97,9 +97,7 @@ def parse_schedule(
 
 
 def find_list(env: Mapping[str, str] = os.environ, path: str | os.PathLike[str] | None = None) -> Path | None:
-    """Return the list that `connections_file` names, whether it is there or not; None where none
-    is named.
-    """
+    """Return the list that `connections_file` names, there or not; None where none is named."""
     merged = merge(find_file(env, path), env, is_list, Faults())
     return _list_of(merged, merged.file.parent if merged.file else Path.cwd())
 
@@ -326,9 +324,7 @@ class _Reader:
         return {}
 
     def _resolve_url(self, name: str) -> None:
-        """Replace a URL that is written as a reference: with a password in it, it may well be kept
-        in a file.
-        """
+        """Replace a URL that is a reference: with a password in it, it may be kept in a file."""
         table = self._merged.tables.get(name)
         url = table.get("url") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(url, str) or not url.startswith(("env:", "file:")):
@@ -386,9 +382,7 @@ class _Reader:
 
 
 def _hint(path: tuple[str, ...], key: str, known: Mapping[str, str]) -> str:
-    """Return where an unknown key may have been meant to stand: spelt like a known one, or in
-    another section.
-    """
+    """Return what an unknown key may mean: one spelt like it, or in another section."""
     if close := did_you_mean(key, known):
         return close
     for section, model in all_sections():

@@ -94,9 +94,7 @@ class Reference:
         return Secret(value)
 
     def resolve_bytes(self, env: Mapping[str, str] | None = None) -> bytes:
-        """Return the bytes behind the reference, unchanged: certificates, PFX files. Same errors as
-        `resolve`.
-        """
+        """Return the bytes behind the reference, unchanged. Raises as `resolve` does."""
         if self.kind == "env":
             return self.resolve(env).reveal().encode("utf-8", "surrogateescape")
         content = self._read()
@@ -150,9 +148,7 @@ class AssertionSource:
 
     @classmethod
     def parse(cls, text: str, *, base: Path | None = None, key: str = "") -> AssertionSource:
-        """Parse `file:/path` or `managed_identity:CLIENT_ID`. Raises ValueError with half a
-        sentence.
-        """
+        """Parse `file:/path` or `managed_identity:ID`. Raises ValueError with half a sentence."""
         if text.startswith(_IDENTITY):
             identity = text.removeprefix(_IDENTITY).strip()
             if not is_guid(identity):

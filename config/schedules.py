@@ -39,9 +39,7 @@ def _path(value: object, base: Path) -> str:
 
 
 def _url(value: object, base: Path) -> str:
-    """An address of a list. It may hold a password or a signature: then it is better written as a
-    reference.
-    """
+    """An address of a list, or a reference to one: it may hold a password or a signature."""
     if isinstance(value, str) and value.startswith(("env:", "file:")):
         reference = Reference.parse(value.strip(), base=base)
         return f"{reference.kind}:{reference.target}"
@@ -63,9 +61,7 @@ def _plain(parse: Callable[[object], Any]) -> Callable[[object, Path], Any]:
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:
-    """What a task may be told: its arguments, each with its check, and whether it works on one
-    connection.
-    """
+    """What a task may be told: its arguments with their checks, and if it is of one connection."""
 
     args: Mapping[str, Callable[[object, Path], Any]]
     needs_connection: bool = True

@@ -75,9 +75,7 @@ def _check_audit_log(value: object) -> str | None:
 
 
 class ServerSection(Section):
-    """A section with a URL, which may hold a password: masked in every representation and dump,
-    never pickled.
-    """
+    """A section with a URL, which may hold a password: masked wherever shown, never pickled."""
 
     url: str | None = None
 
@@ -94,9 +92,7 @@ class ServerSection(Section):
 
 
 class RedisSection(ServerSection):
-    """`[redis]`: the server that holds the ledger; without a URL a private one is started (embedded
-    mode).
-    """
+    """`[redis]`: the ledger's server; without a URL a private one is started (embedded mode)."""
 
     url: Annotated[str | None, optional(parse_server_url, REDIS_SCHEMES)] = None
 
@@ -164,9 +160,7 @@ class MetricsSection(Section):
 
 
 class NotifySection(Section):
-    """`[notify]`: who is told of jobs that name nobody themselves, and how webhooks know that it is
-    us.
-    """
+    """`[notify]`: who is told of jobs that name nobody, and how webhooks know that it is us."""
 
     to: Annotated[str | None, optional(parse_notify)] = None
     secret: References = ()
@@ -174,9 +168,7 @@ class NotifySection(Section):
 
 
 class SmtpSection(Section):
-    """`[smtp]`: the mail server that connections with `deliver = "smtp"` send their guests' mails
-    through.
-    """
+    """`[smtp]`: the server by which connections with `deliver = "smtp"` mail their guests."""
 
     url: Annotated[str | None, optional(parse_smtp_url)] = None
     password: OptionalReference = None

@@ -80,9 +80,7 @@ class Settings:
     twins: Mapping[str, tuple[str, ...]] = field(init=False, default_factory=dict, repr=False)
     """Lines of the list that have one tenant with others, by name: all lines of that tenant."""
     digest: str = field(init=False, default="")
-    """SHA-256 over the effective configuration: references instead of secrets, URLs masked,
-    `source` left out.
-    """
+    """SHA-256 over what counts: references instead of secrets, URLs masked, no `source`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "connections", MappingProxyType(dict(self.connections)))
@@ -196,9 +194,7 @@ class Settings:
         return [describe_twins(group) for group in groups]
 
     def keeping(self, before: Settings) -> Settings:
-        """Return these settings with what was known before of the connections whose lines are
-        faulty now.
-        """
+        """Return these settings with what was known before of connections that are faulty now."""
         if not (self.listed and self.faulty and before.listed):
             return self
         names = {line.name for line in self.faulty} - self.connections.keys()

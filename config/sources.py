@@ -43,9 +43,7 @@ Path_ = tuple[str | int, ...]
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """Return a path as a dotted key: `connections.contoso.client_secret[1]`; odd names are quoted
-    as TOML would.
-    """
+    """Return a path as `connections.contoso.client_secret[1]`; odd names quoted as in TOML."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -57,9 +55,7 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def environment_form(path: Iterable[str]) -> str:
-    """Return the environment variable of a setting: `USHER_QUOTA__WRITES_PER_TENANT`; - in a name
-    becomes _.
-    """
+    """Return the variable of a setting: `USHER_QUOTA__WRITES_PER_TENANT`; a - becomes _."""
     return PREFIX + "__".join(part.upper().replace("-", "_") for part in path)
 
 

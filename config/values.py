@@ -229,9 +229,7 @@ def parse_name(value: object) -> str:
 
 
 def is_guid(text: str) -> bool:
-    """Whether a text has the form of Microsoft's ids (11111111-2222-3333-4444-555555555555), in
-    either case.
-    """
+    """Whether a text has the form of an id (11111111-2222-3333-4444-555555555555)."""
     return _GUID.fullmatch(text) is not None
 
 

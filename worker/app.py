@@ -177,9 +177,7 @@ def _sentinel_options(guarded: SentinelUrl | None) -> dict[str, Any]:
 
 
 def _configure() -> dict[str, Any]:
-    """Configure on first use. What is wrong with the configuration is a sentence and status 2,
-    never a traceback.
-    """
+    """Configure on first use. A faulty configuration is a sentence and status 2."""
     from worker.stack.folders import StackError
 
     try:

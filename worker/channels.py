@@ -9,9 +9,7 @@ channels.
 from __future__ import annotations
 
 INVITE = "invite"
-"""The operation whose channel bears the connection's name alone, as it did before there were
-others.
-"""
+"""The operation whose channel bears the connection's name alone: once there was no other."""
 NOBODYS = ""
 """What a job has for a connection that belongs to none: of a submission, the bad rows that are no
 connection's. Nothing of it is ever sent, and it is in no connection's numbers.

@@ -39,9 +39,7 @@ class _Stretch:
 
 
 class Clocks:
-    """Offsets of other clocks from this process's, in seconds; this machine's own time until first
-    learned.
-    """
+    """Offsets of other clocks from this process's, in seconds; until learned this machine's."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now

@@ -36,9 +36,7 @@ a thread.
 
 
 def is_at_home(task: str, queue: str) -> bool:
-    """Whether a task may come by a queue: usher's own by theirs alone, what producers ask for by
-    theirs. Pure.
-    """
+    """Whether a task may come by a queue: usher's own by theirs, producers' by theirs. Pure."""
     return queue in OWN.get(task, (PRODUCERS,))
 
 

@@ -159,9 +159,7 @@ class GuestReader:
         return replace(guest, signed_in_at=read_signed_in(values[0]))
 
     async def _check(self, also: Collection[Also]) -> None:
-        """Raise `DirectoryUnread` for what the token says that the application may not; a token
-        need not say.
-        """
+        """Raise `DirectoryUnread` for what the token, where it says so, does not allow."""
         token = await self._asker.take_token(self._connection)
         if isinstance(token, Stop) or token.roles is None:
             return

@@ -125,9 +125,7 @@ class Unshown:
 
 
 class Reacts(Protocol):
-    """What is to happen when there is no token, and when Graph throttles
-    (`worker.sending.reactions.Reactions`).
-    """
+    """What is to happen without a token, and when Graph throttles (`Reactions`)."""
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop: ...
 

@@ -55,9 +55,7 @@ class Asker:
         self._buckets = read_buckets(services.settings(), connection) if buckets is None else buckets
 
     async def take_token(self, connection: Connection) -> AccessToken | Stop:
-        """Take an access token, or say when to try again. Raises `TokenRefused`: the dry run ends
-        with it.
-        """
+        """Take an access token, or say when to try again. Raises `TokenRefused`."""
         try:
             return await self._services.tokens.get(connection)
         except TokenUnavailable as away:

@@ -43,9 +43,7 @@ class Credential:
 
 
 def read_credentials(application: object) -> list[Credential]:
-    """Return the credentials of one application as Graph shows it, without those of which it shows
-    no end.
-    """
+    """Return an application's credentials as Graph shows them, but for those without an end."""
     if not isinstance(application, dict):
         return []
     name, app_id = _text(application.get("displayName")), _text(application.get("appId"))

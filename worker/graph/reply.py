@@ -40,9 +40,7 @@ _WITHOUT_A_BODY = frozenset({202, 204})
 
 
 async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply:
-    """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status
-    alone.
-    """
+    """Read an answer to its end. A success needs a whole JSON body, a refusal its status."""
     from aiohttp import ClientError  # loaded by whoever got the response
 
     headers = {name.lower(): value for name, value in response.headers.items()}

@@ -19,9 +19,7 @@ from functools import lru_cache
 from worker.graph.batch import Fate
 
 LONGEST_RETRY_AFTER_S = 86_400.0
-"""A longer Retry-After is cut to a day: a typing error of a proxy must not close a gate for a
-year.
-"""
+"""A longer Retry-After is cut to a day: a proxy's slip must not close a gate for a year."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,9 +210,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*")
 
 
 def _quote_all(addresses: Sequence[str]) -> list[str]:
-    """Return each spelling of some addresses as it stands between the quotes of a filter in a
-    URL.
-    """
+    """Return each spelling of some addresses as it stands in the quotes of a URL's filter."""
     together = "".join(addresses)
     if "xn--" not in together and _PLAIN.fullmatch(
         together

@@ -135,8 +135,7 @@ def _decide_by_status(answer: GraphAnswer, spoken: _Spoken, rules: OperationRule
 
 
 _ABOUT_THE_REQUEST = frozenset({400, 409, 413, 415, 422})
-"""Statuses that judge what was sent: the row, or the batch as a whole where they were given to
-it.
+"""Statuses that judge what was sent: the row, or the batch as a whole where they were given to it.
 """
 
 
@@ -178,9 +177,7 @@ def _named(verdict: Verdict, cause: StrEnum, spoken: _Spoken, rules: OperationRu
 
 
 def _batch_refused(answer: GraphAnswer, spoken: _Spoken) -> Verdict:
-    """Hold: the rows were refused together, so none of them can be blamed; the half-open row is
-    sent alone.
-    """
+    """Hold: refused together, no row can be blamed; the half-open row is sent alone."""
     return Verdict(
         Kind.HOLD,
         spoken.code or "batch_refused",

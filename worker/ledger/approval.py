@@ -88,9 +88,7 @@ def is_same(one: Person, other: Person) -> bool:
 
 
 def read_approved(info: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the approver of a job looked at, in words: `digest`, and `would` where a dry run
-    was made.
-    """
+    """Return what a job's approver looked at, in words: `digest`, and `would` of a dry run."""
     approved = info.get("approved") or {}
     would = ", ".join(f"{word} {rows}" for word, rows in (approved.get("would") or {}).items())
     told = {"digest": str(approved.get("digest", "")), "would": would}

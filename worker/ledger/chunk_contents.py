@@ -14,9 +14,7 @@ from worker.store.seal import Sealer
 
 @dataclass(frozen=True, slots=True)
 class ChunkContents:
-    """A chunk as it can be read at any time: its rows, and each row's letter and outcome (None:
-    none yet).
-    """
+    """A chunk at any time: its rows, and each row's letter and outcome (None: none yet)."""
 
     base: int
     rows: list[dict[str, Any]] = field(repr=False)

@@ -49,9 +49,7 @@ ENDS_BY_ITSELF = frozenset(
         HoldReason.KEY,
     }
 )
-"""Holds that end once their cause is gone, by a try or because a worker looks. The others wait for
-a person.
-"""
+"""Holds that end once their cause is gone. The others wait for a person."""
 
 WHOLE = frozenset({HoldReason.CREDENTIAL, HoldReason.ABUSE, HoldReason.OPERATOR, HoldReason.RESTORED, HoldReason.KEY})
 """Holds of a connection that hold all its channels, whatever is done there; the others are one
@@ -187,9 +185,7 @@ class Gates(InLedger):
             await self._trail.note("job.held", by="usher", job=job, connection=connection, why=why)
 
     async def block_tenant(self, tenant_key: str, why: str) -> None:
-        """Microsoft blocks invitations of a tenant: no connection of it sends until a person
-        reopens one.
-        """
+        """Let no connection of a tenant send until a person reopens one: Microsoft blocks it."""
         fields = {"why": why, "since": await read_time_ms(self._client)}
         if await self._client.hset(self._keys.tenant(tenant_key), mapping=fields):
             await self._trail.note("tenant.blocked", tenant=tenant_key, why=why)
@@ -316,9 +312,7 @@ def _read_gate(fields: dict[bytes, bytes], present: datetime | None) -> Gate:
 
 
 def _kind_of_all(fields: dict[bytes, bytes]) -> HoldReason:
-    """Why everything is held. One for a restore is shown as what only a person ends, like an
-    operator's own.
-    """
+    """Why everything is held; for a restore as by an operator: only a person ends it."""
     return HoldReason.KEY if fields.get(b"kind") == HoldReason.KEY.value.encode() else HoldReason.OPERATOR
 
 

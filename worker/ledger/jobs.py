@@ -209,9 +209,7 @@ class Jobs(JobList):
         return await self._move(job, "cancelled", why, "job.cancelled")
 
     async def park(self, job: str, why: str) -> bool:
-        """Hold a running job until somebody approves it, unless somebody has. Whether it may
-        run.
-        """
+        """Hold a running job until somebody approves it, unless one has. Whether it may run."""
         return bool(await self._scripts["park_job"](keys=[self.keys.job(job)], args=[self.keys.prefix, job, why]))
 
     async def approve(
@@ -276,9 +274,7 @@ class Jobs(JobList):
         return True
 
     async def _remove(self, job: str, fields: Sequence[bytes | None]) -> None:
-        """Remove what there is of a job of which nothing is sent any more. `fields`: what it said
-        before.
-        """
+        """Remove what there is of a job that sends nothing any more. `fields`: as it was before."""
         was_accepted, chunks = fields[0] != b"loading", int(fields[1] or 0)
         for stage in stages_of(job, fields[4]):
             await self._remove_stage(stage, chunks)
@@ -307,9 +303,7 @@ class Jobs(JobList):
         await self.client.zrem(self.keys.jobs(), stage)
 
     async def _drop_gathered(self, stage: str) -> None:
-        """Remove what a stage has gathered: it has ended. Its end does so too, where the server had
-        room for it.
-        """
+        """Remove what an ended stage has gathered, as its end did if the server had room."""
         lists = await self.client.zrange(self.keys.lists(stage), 0, -1)
         await self._unlink(self.keys.gathered(stage, raw.decode()) for raw in lists)
         await self.client.delete(self.keys.lists(stage))
@@ -371,9 +365,7 @@ class Jobs(JobList):
         )
 
     async def remove_abandoned(self, *, sure_s: float = _SURE_S) -> list[str]:
-        """Remove jobs whose maker was killed while loading them. Called by dispatchers; returns
-        their ids.
-        """
+        """Remove jobs whose maker was killed while loading them; returns their ids."""
         seconds, _ = await self.client.time()
         silent = await self.client.zrangebyscore(
             self.keys.loading(), "-inf", (seconds - ABANDONED_S) * 1000, withscores=True, start=0, num=100

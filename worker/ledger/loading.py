@@ -1,6 +1,4 @@
-"""A job is loaded row by row, and its rows become the chunks that are stored. `jobs.py` writes the
-chunks.
-"""
+"""A job is loaded row by row, and its rows become chunks, which `jobs.py` writes."""
 
 from __future__ import annotations
 
@@ -51,9 +49,7 @@ class LoadingStage:
 
 @dataclass(frozen=True, slots=True)
 class ReadyChunk:
-    """A chunk as it is stored: its number, its fields, and a letter a row for each stage that some
-    row asks for.
-    """
+    """A chunk as it is stored, and a letter a row for each stage that some row asks for."""
 
     number: int
     fields: dict[str, Any] = field(repr=False)

@@ -94,7 +94,5 @@ def read_sum(raw: int) -> float:
 
 
 def _status(fate: Fate, status: int) -> str:
-    """Return Graph's status, or that there is none: `not_sent` never left, `lost` may have been
-    carried out.
-    """
+    """Return Graph's status, else `not_sent` (never left), `lost` (perhaps carried out)."""
     return str(status) if fate is Fate.ANSWERED else fate.value

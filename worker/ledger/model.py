@@ -26,9 +26,7 @@ RESEND = "resend"
 
 
 class RowState(StrEnum):
-    """A row's letter in its chunk's state string. The scripts use the same letters
-    (`scripts/_common.lua`).
-    """
+    """A row's letter in its chunk's state string, as in the scripts (`scripts/_common.lua`)."""
 
     PENDING = "."
     PENDING_SILENT = "q"  # to be sent again, without Graph's mail or in a call of its own
@@ -137,9 +135,7 @@ def find_resent(rows: Sequence[Row], indexes: Sequence[int], options: Options) -
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """A chunk in work: what the claim returned, and whether it was lost since (the renewal says
-    so).
-    """
+    """A chunk in work: what the claim returned, and whether the renewal found it lost since."""
 
     ticket: Ticket
     letters: str

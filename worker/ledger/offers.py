@@ -20,9 +20,7 @@ from worker.ledger.scripts import Scripts, to_ms
 OFFER_S = 15.0
 """An offer nobody claims within this time is made again."""
 WORKER_TTL_S = 10.0
-"""A worker not seen for this long has no seats any more. Its dispatcher ticks at least once a
-second.
-"""
+"""A worker not seen for this long has no seats any more. It ticks once a second at least."""
 HEAL_EVERY_S = 5.0
 """How often one of the workers looks for what was lost (`heal`)."""
 MOST_OFFERS = 64

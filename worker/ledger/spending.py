@@ -54,9 +54,7 @@ class Spending(InLedger):
         return wait_ms / 1000, bool(new)
 
     async def works(self, buckets: Sequence[Bucket]) -> None:
-        """Let others follow a row that tried a throttled quota alone (`Grant.tries_quota`) and went
-        through.
-        """
+        """Let others follow a row that tried a throttled quota (`tries_quota`) and went through."""
         await self._scripts["works"](keys=[self._keys.bucket(b.scope) for b in buckets])
 
     async def show_used(self, buckets: Sequence[Bucket], share: float, *, begun_since: int, elapsed_s: float) -> bool:

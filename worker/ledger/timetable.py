@@ -165,9 +165,7 @@ class Timetable(InLedger):
         await self.forget_runs(name, connections)
 
     async def forget_runs(self, name: str, connections: Sequence[str]) -> int:
-        """Forget the runs of some connections of a schedule over several; returns of how many there
-        were any.
-        """
+        """Forget the runs of some connections of a schedule; returns of how many there were any."""
         if not connections:
             return 0
         await self._client.unlink(*(self._keys.schedule_runs(run_of(name, one)) for one in connections))
@@ -231,9 +229,7 @@ class Timetable(InLedger):
                 await pipe.execute()
 
     async def runs(self, name: str, newest: int = KEPT_RUNS, connections: Sequence[str] = ("",)) -> list[ScheduledRun]:
-        """Return a schedule's runs, the newest first; of one over several those of some
-        connections.
-        """
+        """Return a schedule's runs, the newest first; of one over several some connections'."""
         async with self._client.pipeline(transaction=False) as pipe:
             for connection in connections:
                 pipe.hvals(self._keys.schedule_runs(run_of(name, connection)))
@@ -302,9 +298,7 @@ def switch(planned: Planned, *, off: bool, now: datetime) -> Planned:
 
 
 def read_table(name: str, table: Mapping[str, Any]) -> Schedule:
-    """Return the schedule that an entry keeps. A connection it names may be gone: whoever runs it
-    says so.
-    """
+    """Return the schedule that an entry keeps, even of a connection that is gone."""
     connection = table.get("connection")
     return parse_schedule(name, table, split_chosen(connection) if isinstance(connection, str) else [])
 

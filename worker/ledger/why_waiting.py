@@ -9,9 +9,7 @@ from enum import StrEnum
 
 
 class Rest(StrEnum):
-    """The reasons for which a chunk is given back before its last row, or `begin_batch` lets none
-    of its rows go.
-    """
+    """Why a chunk is given back before its last row, or `begin_batch` lets none of it go."""
 
     QUOTA = "quota"
     THROTTLED = "throttled"

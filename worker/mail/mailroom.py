@@ -126,9 +126,7 @@ def sender_of(settings: Settings, connection: Connection) -> str:
 
 
 def compose(settings: Settings, connection: Connection, request: MailRequest) -> Mail:
-    """Return a mail as it would leave now. Raises `MailUnusable` where its template or its sender
-    is wrong.
-    """
+    """Return a mail as it would leave now. Raises `MailUnusable` for a wrong template or sender."""
     sender, reply_to = sender_of(settings, connection), settings.smtp.reply_to or ""
     values: dict[str, Any] = {
         **dict.fromkeys(WORDED, ""),

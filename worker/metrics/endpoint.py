@@ -110,9 +110,7 @@ def refuse_open_door(address: Address, doorkeeper: Doorkeeper) -> None:
 async def serve(
     address: Address, doorkeeper: Doorkeeper, collect: Collect, *, on_ready: Callable[[Address], None]
 ) -> web.AppRunner:
-    """Begin to serve; the caller ends it with `cleanup`. `on_ready` gets the real port. Raises
-    `CannotListen`.
-    """
+    """Begin to serve, until `cleanup`. `on_ready` gets the real port. Raises `CannotListen`."""
 
     async def answer(request: web.Request) -> web.Response:
         try:

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 class Would(StrEnum):
-    """The enum names what would become of a row. People read of the first by the operation's name:
-    `invite`.
-    """
+    """What would become of a row. People read of the first by the operation's name: `invite`."""
 
     DO = "do"
     SKIP = "skip"

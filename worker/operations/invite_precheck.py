@@ -47,9 +47,7 @@ def is_by_attempt(user: DirectoryUser, attempted_s: float) -> bool:
 
 
 def _judge_known(asked: Asked, user: DirectoryUser, lead: str) -> Outcome:
-    """Judge whoever was there before us. `lead`: what was done with the row, the beginning of a
-    sentence.
-    """
+    """Judge whoever was there before us. `lead`: what was done, to begin a sentence with."""
     if user.member:
         letter, code = RowState.FAILED, "own_member"
         message = f"{lead}this address belongs to a member of the tenant itself, a colleague who cannot be a guest."

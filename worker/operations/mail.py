@@ -59,9 +59,7 @@ class SendMail(Operation):
         return connection.mails_itself
 
     def targets(self, row: Row, options: Options) -> tuple[str, ...]:
-        """Ask for a mail where one is wanted; what the connection says of that is in the options by
-        then.
-        """
+        """Ask for a mail where one is wanted; the options have what the connection says of it."""
         wanted = next((said for said in (row.get("send_message"), options.send_message) if said is not None), True)
         return ("",) if wanted else ()
 

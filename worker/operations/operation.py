@@ -294,9 +294,7 @@ class Operation(Protocol):
         ...
 
     def remarks(self, row: Row, options: Options) -> tuple[str, ...]:
-        """Return what a plan counts of a row that is to be sent, by names that whoever shows the
-        plan knows. Pure.
-        """
+        """Return what a plan counts of a row, by names that whoever shows it knows. Pure."""
         return ()
 
     def daily_limit(self, connection: Connection) -> int:
@@ -369,9 +367,7 @@ class Operation(Protocol):
         return ""
 
     def mail(self, row: Row, connection: Connection, options: Options, *, silent: bool = False) -> str:
-        """Say of a mail that goes with a row: `requested`, `none`, or nothing where no mail goes by
-        nature.
-        """
+        """Say of a mail with a row: `requested`, `none`, or nothing where none goes by nature."""
         return ""
 
 

@@ -1,6 +1,4 @@
-"""A tenant's rules tell beforehand who may invite, which domains and partners are let in, who was
-deleted. Pure.
-"""
+"""A tenant's rules tell who may invite, who is let in, who was deleted. Pure."""
 
 from __future__ import annotations
 

@@ -73,9 +73,7 @@ async def forget_id(services: Services, object_id: str) -> Forgotten:
 
 
 async def known_by(services: Services, object_id: str) -> tuple[set[str], set[bytes]]:
-    """Return the addresses that stored jobs have beside an object id, and the hashes that the audit
-    trail has.
-    """
+    """Return the addresses that jobs have beside an object id, and the audit trail's hashes."""
     addresses, hashes = set[str](), set[bytes]()
     client, keys = services.ledger.client, services.keys
     async for job in every_job(client, keys):

@@ -158,9 +158,7 @@ async def forget_connection(services: Services, held: Held) -> Gone:
 
 
 async def _schedules(services: Services, timetable: Timetable) -> dict[str, str]:
-    """Return of each schedule, on the timetable or configured alone, which connections it is
-    for.
-    """
+    """Return of each schedule, on the timetable or only configured, its connections."""
     known = dict(services.settings().schedules)
     known |= {name: planned.schedule for name, planned in (await timetable.all()).items()}
     return {name: schedule.connection or "" for name, schedule in known.items()}
@@ -245,9 +243,7 @@ async def _forget_counts(services: Services, name: str) -> int:
 
 
 async def _forget_channels(services: Services, held: Held) -> int:
-    """Remove gates, counts and notes of the connection, and its channels from the dispatcher's
-    tables.
-    """
+    """Remove the connection's gates, counts and notes, and its channels from all tables."""
     client, keys, removed = _anyone(services), services.keys, 0
     for channel in {*held.channels, held.name}:
         for table in (keys.due(), keys.due_now(), keys.due_doubts()):

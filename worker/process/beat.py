@@ -141,9 +141,7 @@ class UsherScheduler(RedBeatScheduler):
         return wait_s
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
-        """Fire an entry: name it and its time, and nothing else; the worker reads the rest from the
-        timetable.
-        """
+        """Fire an entry: name it and its time; the worker reads the rest from the timetable."""
         due_at = entry.due_at
         result = self._send(entry.name, due_at, producer=producer)
         entry._next_instance(last_run_at=entry.ticked_off(due_at))
@@ -184,9 +182,7 @@ class UsherScheduler(RedBeatScheduler):
         self.lock.extend(int(self.lock_timeout))
 
     def close(self) -> None:
-        """Give the lock back, so that the other beat need not wait; while Redis is away it runs out
-        by itself.
-        """
+        """Give the lock back: the other beat need not wait. While Redis is away it runs out."""
         self._leaving.set()
         if self._saying.is_alive():
             self._saying.join(_AWAY_S)

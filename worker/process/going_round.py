@@ -66,9 +66,7 @@ class GoingRound:
     def fire_due(
         self, entry: RedBeatSchedulerEntry, schedule: Schedule, settings: Settings, now: datetime
     ) -> tuple[int, float]:
-        """Fire whose turn has come. Returns how many those were, and in how many seconds the next
-        turn is.
-        """
+        """Fire whose turn has come. Returns their number, and the seconds until the next turn."""
         going = self._look(entry, schedule, settings)
         after = entry.last_run_at or now
         if going.next_at is not None and going.until == after and now < going.next_at:

@@ -62,9 +62,7 @@ def _say(message: str, file: Any = None) -> None:
 
 
 def _add_task(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Say of a line from a task's thread which task's it is, and of one of usher's own what it
-    works on.
-    """
+    """Say of a line from a task's thread whose it is, and of usher's own what it works on."""
     task = _state.get_current_task()
     request = None if task is None else task.request
     if request is None or not request.id:

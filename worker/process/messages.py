@@ -47,9 +47,7 @@ _HEADERS: Mapping[str, type] = {
     **dict.fromkeys(("group_index", "retries"), int),
     "ignore_result": bool,
 }
-"""Headers that are passed on, each with its type. `timelimit` and stamps mean nothing in a pool of
-threads.
-"""
+"""Headers that are passed on, each with its type; time limits mean nothing to threads."""
 
 _FIRST_PROTOCOL = (*(name for name in _HEADERS if name != TOKEN_HEADER), "args", "kwargs", "utc")
 """What is passed on of a message that has all of it in its body."""
@@ -110,9 +108,7 @@ def clean_first_protocol(payload: dict[str, Any]) -> None:
 
 
 def find_fault(message: Any, known: Collection[str], queue: str) -> str:
-    """Return why a message that was found in a queue cannot be run, "" when it can. Reads it,
-    changes nothing.
-    """
+    """Return why a message of a queue cannot be run, "" when it can. Changes nothing."""
     headers = message.headers
     if not isinstance(headers, dict):
         return MALFORMED
@@ -192,9 +188,7 @@ def malformed(error: Exception) -> str:
 
 
 def identify(message: Any) -> tuple[str, object, bool]:
-    """Return the task id ("" when there is none to answer to), the task's name, and whether a
-    result is wanted.
-    """
+    """Return the task id ("" for none to answer to), its name, and if a result is wanted."""
     told = message.headers if isinstance(message.headers, dict) else {}
     if "task" not in told and not _size_fault(message):
         try:

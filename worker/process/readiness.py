@@ -1,6 +1,4 @@
-"""`usher up` finds out when its processes are of use: the worker says so in the ledger, Flower's
-port answers.
-"""
+"""`usher up` finds out when its worker consumes and Flower's port answers."""
 
 from __future__ import annotations
 

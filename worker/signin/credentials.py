@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
 
 REFRESH_AHEAD_S = 300.0
-"""A new token is fetched this long before the old one ends, or at a fifth of its life for
-short-lived ones.
-"""
+"""A new token is fetched this long before the old one ends, a fifth of its life at most."""
 
 LAST_USE_S = 30.0
 """A token that ends within this (or a twentieth of its life) is not handed out: a request takes up

@@ -116,9 +116,7 @@ class TokenShelf:
             return  # it runs out by itself
 
     async def _delete_if(self, key: str, value: str | bytes) -> None:
-        """Delete `key` while it holds `value`. Two round trips instead of a script: this happens
-        once an hour.
-        """
+        """Delete `key` while it holds `value`, in two round trips: it happens once an hour."""
         async with asyncio.timeout(PATIENCE_S), self._client.pipeline() as pipe:
             await pipe.watch(key)
             found = await pipe.get(key)

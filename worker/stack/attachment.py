@@ -138,8 +138,7 @@ def attach(
 
 
 def read_status(env: Mapping[str, str] = os.environ) -> Status | None:
-    """What runs of the stack of this environment; None when no server is kept. Starts nothing,
-    makes nothing."""
+    """Return what runs of this environment's stack, None without a server. Starts nothing."""
     folders = find_folders(env)
     found = {role: said for role in ROLES if (said := read_supervision(folders, role)) is not None}
     if "server" not in found:
@@ -152,8 +151,7 @@ def read_status(env: Mapping[str, str] = os.environ) -> Status | None:
 
 
 def is_up(env: Mapping[str, str] = os.environ) -> bool:
-    """Whether `usher up` runs, with a worker: then a job may be left running without a command
-    beside it."""
+    """Whether `usher up` runs, with a worker: a job may go on without its command then."""
     status = read_status(env)
     return status is not None and status.mode == "foreground" and "worker" in status.children
 
@@ -175,6 +173,5 @@ def ensure_server(env: Mapping[str, str] = os.environ) -> Urls:
 
 
 def keep_server() -> list[str]:
-    """`Attachment.keep` for the hold of `ensure_server`; nothing where there is none. Call it on a
-    timer."""
+    """`Attachment.keep` for the hold of `ensure_server`, if there is one. Call it on a timer."""
     return [] if _held is None else _held.keep()

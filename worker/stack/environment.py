@@ -141,8 +141,7 @@ def tell_differences(running: Mapping[str, Any], wanted: Order, names: Sequence[
 
 
 def build_stack_variables(urls: Urls) -> dict[str, str]:
-    """The variables by which `load_settings` sees the private server: its URL, its key, and
-    that it is private."""
+    """Return the variables by which `load_settings` sees the private server."""
     variables = {"USHER_REDIS_URL": urls.redis_url, "USHER_PRIVATE": "1"}
     if urls.key_path is not None:
         # A list in JSON: as plain text, a comma in the path would end the reference.

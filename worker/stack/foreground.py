@@ -1,5 +1,4 @@
-"""`usher up`: the worker's supervisor in this process, with beat and Flower beside it, until it is
-told to end."""
+"""`usher up`: the worker's supervisor in this process, with beat and Flower beside it."""
 
 from __future__ import annotations
 

@@ -38,9 +38,7 @@ def read_last_line(path: Path) -> str:
 
 
 def explain_end(name: str, code: int, log: Path) -> str:
-    """The sentence for a child that ended unasked: how, and the last thing it said where it ended
-    by itself.
-    """
+    """Return how a child ended unasked, and what it said last where it ended by itself."""
     if code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
     else:

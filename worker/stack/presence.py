@@ -42,8 +42,7 @@ _READS = 25
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """What a running supervisor says of itself. `state`: "closing" means that it looks whether it
-    may end."""
+    """What a running supervisor says of itself. `state` closing: it looks whether it may end."""
 
     pid: int
     place: str
@@ -77,8 +76,7 @@ def read_supervision(folders: Folders, role: Role) -> Supervision | None:
 
 @dataclass(frozen=True, slots=True)
 class StackUser:
-    """A command that is here. `uses`: the process id of the worker's supervisor that it has found,
-    0 before that."""
+    """A command that is here. `uses`: the pid of the worker's supervisor it has found, or 0."""
 
     name: str
     pid: int

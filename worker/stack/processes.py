@@ -98,9 +98,7 @@ class Child:
 
 
 class Nursery:
-    """Starts children and notices their ends. One per event loop, in the main thread (SIGCHLD is a
-    signal).
-    """
+    """Starts children and notices their ends. One per event loop, in the main thread (SIGCHLD)."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -168,9 +166,7 @@ async def take_child_lock(spec: ChildSpec) -> FileLock:
 
 
 def _signal_holder(path: Path, sign: signal.Signals) -> bool:
-    """Signal the group of the process named in a lock that is held. False where its number means
-    nothing here.
-    """
+    """Signal the group of a lock's holder. False where its number means nothing here."""
     holder = read_note(path) or {}
     pid = holder.get("pid")
     if not isinstance(pid, int) or pid <= 1 or holder.get("place") != find_pid_space():

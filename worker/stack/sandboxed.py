@@ -80,9 +80,7 @@ def build_sandbox_spec(folders: Folders, argv: tuple[str, ...], env: Mapping[str
 
 
 async def wait_for_sandbox(folders: Folders, child: Child) -> None:
-    """Return when this very child has written its ready file. Has no end of its own: the caller
-    bounds it.
-    """
+    """Return when this very child has written its ready file. The caller bounds it."""
     while not child.ended.done():
         told = find_sandbox(folders.sandbox_ready)
         if told is not None and told["pid"] == child.pid:

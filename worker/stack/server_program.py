@@ -72,9 +72,7 @@ def find_server_program(
 
 
 def choose_server_program(folders: Folders, env: Mapping[str, str]) -> ServerProgram:
-    """Return the program for a state folder, and note that it writes there from now on. Raises
-    `StackError`.
-    """
+    """Return the program for a state folder, noted as writing there. Raises `StackError`."""
     note = folders.state / "server.json"
     has_data = folders.data.is_dir() and any(folders.data.iterdir())
     writer = _read_note(note) if has_data else None

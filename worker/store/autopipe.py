@@ -22,9 +22,7 @@ _NAME = "usher_pipeline"
 
 
 def pipeline_of(client: Redis) -> AutoPipeline:
-    """Return a client's one pipeline, kept with it: what is asked at the same time leaves together,
-    whoever asks.
-    """
+    """Return a client's one pipeline: what is asked at once leaves together, whoever asks."""
     found: AutoPipeline | None = vars(client).get(_NAME)
     if found is None:
         found = vars(client)[_NAME] = AutoPipeline(client)
@@ -48,9 +46,7 @@ class AutoPipeline:
         return await self._put(command)
 
     async def calls(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send several commands and return their answers, in this order. Raises the first error of
-        them.
-        """
+        """Send several commands; return their answers in this order. Raises the first error."""
         return await asyncio.gather(*map(self._put, commands))
 
     def _put(self, command: tuple[Any, ...]) -> asyncio.Future[Any]:

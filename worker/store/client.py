@@ -1,6 +1,4 @@
-"""The one edge to Redis as a server opens clients, and asks at start whether this Redis can keep a
-ledger.
-"""
+"""The one edge to Redis as a server opens clients, and asks whether it can keep a ledger."""
 
 from __future__ import annotations
 
@@ -127,9 +125,7 @@ class Server:
 
 
 def read_server(info: Mapping[str, Any]) -> Server:
-    """Read INFO's answer. Valkey calls itself redis 7.2.4 for old clients; its own version stands
-    beside it.
-    """
+    """Read INFO's answer. Valkey says redis 7.2.4 for old clients, and beside it its own."""
     valkey = info.get("valkey_version")
     return Server(
         "valkey" if valkey else "redis",
@@ -224,9 +220,7 @@ async def check_server(
 
 
 async def read_time_ms(client: Any) -> int:
-    """Return what time it is on Redis's clock, by which all times of the ledger are told:
-    milliseconds since 1970.
-    """
+    """Return Redis's time, by which all times of the ledger are told: ms since 1970."""
     seconds, micros = await client.time()
     return int(seconds) * 1000 + int(micros) // 1000
 
@@ -272,9 +266,7 @@ async def read_memory(client: Redis) -> Memory:
 
 
 async def keep_trying(call: Callable[[], Awaitable[_T]], for_s: float) -> _T:
-    """Call until it goes through, however often Redis is away meanwhile; after `for_s` the outage
-    is raised.
-    """
+    """Call until it goes through, even while Redis is away; raise the outage after `for_s`."""
     try:
         return await call()  # nearly always enough; what comes below costs more than the call itself
     except OUTAGE:

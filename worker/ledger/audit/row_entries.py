@@ -62,9 +62,7 @@ class AuditRows:
 def pack(
     connection: str, base: int, outcomes: Iterable[Outcome | None], hashes: Mapping[int, bytes], *, single: bool = False
 ) -> bytes:
-    """Pack what is kept of a chunk whose first row is number `base`; empty where nothing was done
-    to anybody.
-    """
+    """Pack what is kept of a chunk whose first row is `base`; empty where nothing was done."""
     done = [o for o in outcomes if o is not None and (o.user_id or o.request_id or o.attempts)]
     if not done:
         return b""
@@ -141,9 +139,7 @@ def without(blob: bytes, guests: Iterable[bytes]) -> tuple[bytes, int]:
 
 
 def without_anybody(blob: bytes, connection: str) -> tuple[bytes, int]:
-    """Return a packed chunk without any hash where it is of this connection, and how many rows that
-    were.
-    """
+    """Return a packed chunk of this connection without any hash, and how many rows had one."""
     rows = unpack(blob)
     wanted = {row.guest for row in rows.rows if row.guest} if rows.connection == connection else set()
     return _blank(blob, rows, wanted)

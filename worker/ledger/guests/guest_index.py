@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from worker.store.seal import Sealer
 
 HASH_BYTES = 12
-"""Of each address's hash: 12 bits choose one of 4,096 small hashes, 80 more tell two guests of one
-apart.
-"""
+"""Of a hash: 12 bits choose one of 4,096 small tables, 80 more tell its guests apart."""
 
 
 _KEY_BYTES = 32
@@ -54,9 +52,7 @@ _LOST = (
 
 
 class GuestIndex(InLedger):
-    """The index hashes addresses by a key of the ledger's own, which survives a change of
-    `[ledger].key`.
-    """
+    """The index hashes by a key of the ledger's own, which survives another `[ledger].key`."""
 
     def __init__(self, client: Redis, keys: Keys, sealer: FindSealer) -> None:
         super().__init__(client, keys)

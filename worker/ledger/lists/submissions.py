@@ -1,6 +1,4 @@
-"""One command may submit a list through many connections: a job each, and one submission that
-names them all.
-"""
+"""One command may submit a list through many connections: a job each, one submission."""
 
 from __future__ import annotations
 

@@ -29,9 +29,7 @@ given up (`chunk_run.py`).
 
 @dataclass(slots=True)
 class JournalEntry:
-    """An entry is one batch: what was granted, and once the answers were heard, the call that
-    records them.
-    """
+    """An entry is one batch: what was granted, and once heard, the call that records it."""
 
     ticket: Ticket
     grant: Grant
@@ -89,9 +87,7 @@ class Journal:
         return list(self._entries.values())
 
     def _prune(self) -> None:
-        """Drop what is old, from the front: one that is not over yet keeps those behind it a little
-        longer.
-        """
+        """Drop what is old, from the front: one that is not over keeps those behind it longer."""
         safe_s = max(self._seen_s - JOURNAL_S, self._now() - _FORGOTTEN_S)
         while self._entries:
             place, entry = next(iter(self._entries.items()))

@@ -1,6 +1,4 @@
-"""A certificate with its key: a PEM or PFX file, read anew for each sign-in; MSAL signs an
-assertion with it.
-"""
+"""A certificate with its key: a PEM or PFX file, read anew for each sign-in."""
 
 from __future__ import annotations
 

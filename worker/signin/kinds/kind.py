@@ -18,9 +18,7 @@ Material = str | Mapping[str, str | Callable[[], str]]
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One thing to sign in with as an application. `fingerprint` tells credentials apart and leads
-    back to none.
-    """
+    """One thing to sign in with as an application, told from others by its `fingerprint`."""
 
     fingerprint: str
     material: Material = field(repr=False)
