@@ -135,92 +135,48 @@ def _rows(look: Snapshot, names: Names) -> Iterator[Metric]:
 
 
 def _gates(look: Snapshot, names: Names) -> Iterator[Metric]:
-    by_name, bucket_of = ("connection",), ("connection", "bucket")
+    by_name, by_bucket = ("connection",), ("connection", "bucket")
     each = [(names.label(name), one) for name, one in look.connections.items()]
-    yield _counter(
-        "usher_throttled", "429s that closed a gate.", by_name, _sum(((name,), one.throttled) for name, one in each)
-    )
-    yield _counter(
-        "usher_gate_closed_seconds",
-        "Seconds for which 429s closed the gate.",
-        by_name,
-        _sum(((name,), one.closed_s) for name, one in each),
-    )
-    yield _gauge(
-        "usher_gate_open",
-        "Whether anything may be sent: 1 open, 0 closed for a time, or held.",
-        by_name,
-        _reduce(min, (((name,), int(one.is_open)) for name, one in each)),
-    )
-    yield _gauge(
-        "usher_gate_held",
-        "1 for each connection that is held, with what for.",
-        ("connection", "kind"),
-        _reduce(max, (((name, one.held), 1) for name, one in each if one.held)),
-    )
     levels = [((name, bucket), level) for name, one in each for bucket, level in one.levels.items()]
-    yield _gauge(
-        "usher_quota_tokens",
-        "Rows that a bucket lets through now.",
-        bucket_of,
-        _reduce(min, ((labels, level.tokens) for labels, level in levels)),
-    )
-    yield _gauge(
-        "usher_quota_limit_tokens",
-        "Rows that a full bucket lets through.",
-        bucket_of,
-        _reduce(min, ((labels, level.limit) for labels, level in levels)),
-    )
-    yield _gauge(
-        "usher_credential_expires_timestamp_seconds",
-        "When the connection's credential ends, where that is known.",
-        by_name,
-        _reduce(min, (((name,), one.credential_ends_s) for name, one in each if one.credential_ends_s is not None)),
-    )
+    throttled = _sum(((name,), one.throttled) for name, one in each)
+    yield _counter("usher_throttled", "429s that closed a gate.", by_name, throttled)
+    closed = _sum(((name,), one.closed_s) for name, one in each)
+    yield _counter("usher_gate_closed_seconds", "Seconds for which 429s closed the gate.", by_name, closed)
+    is_open = _reduce(min, (((name,), int(one.is_open)) for name, one in each))
+    text = "Whether anything may be sent: 1 open, 0 closed for a time, or held."
+    yield _gauge("usher_gate_open", text, by_name, is_open)
+    held = _reduce(max, (((name, one.held), 1) for name, one in each if one.held))
+    yield _gauge("usher_gate_held", "1 for each connection that is held, with what for.", ("connection", "kind"), held)
+    tokens = _reduce(min, ((labels, level.tokens) for labels, level in levels))
+    yield _gauge("usher_quota_tokens", "Rows that a bucket lets through now.", by_bucket, tokens)
+    limit = _reduce(min, ((labels, level.limit) for labels, level in levels))
+    yield _gauge("usher_quota_limit_tokens", "Rows that a full bucket lets through.", by_bucket, limit)
+    ends = (((name,), one.credential_ends_s) for name, one in each if one.credential_ends_s is not None)
+    text = "When the connection's credential ends, where that is known."
+    yield _gauge("usher_credential_expires_timestamp_seconds", text, by_name, _reduce(min, ends))
 
 
 def _tenants(look: Snapshot, names: Names) -> Iterator[Metric]:
     """What was last seen of each tenant; nothing of those that nobody has looked at."""
+    by_name, states = ("connection",), ("accepted", "pending", "unknown")
     seen = [(names.label(name), one) for name, one in look.seen.items()]
     guests = [(name, one.guests, one.guests_at_s) for name, one in seen if one.guests is not None]
     due = [(name, one.due, one.due_at_s) for name, one in seen if one.due is not None]
-    states = ("accepted", "pending", "unknown")
-    yield _gauge(
-        "usher_guests",
-        "Guests of the tenant when all were last listed, by state.",
-        ("connection", "state"),
-        _sum(((name, state), getattr(counts, state)) for name, counts, _ in guests for state in states),
-    )
-    yield _gauge(
-        "usher_guests_disabled",
-        "Those of them who may not sign in.",
-        ("connection",),
-        _sum(((name,), counts.disabled) for name, counts, _ in guests),
-    )
-    yield _gauge(
-        "usher_guests_listed_timestamp_seconds",
-        "When that was.",
-        ("connection",),
-        _reduce(min, (((name,), at_s) for name, _, at_s in guests)),
-    )
-    yield _gauge(
-        "usher_guests_due",
-        "Guests to whom the policy would have done this when it was last evaluated.",
-        ("connection", "operation"),
-        _sum(((name, operation), number) for name, counts, _ in due for operation, number in counts.items()),
-    )
-    yield _gauge(
-        "usher_guests_due_timestamp_seconds",
-        "When that was.",
-        ("connection",),
-        _reduce(min, (((name,), at_s) for name, _, at_s in due)),
-    )
-    yield _gauge(
-        "usher_secret_expires_timestamp_seconds",
-        "When the first secret or certificate of any application of the tenant ends.",
-        ("connection",),
-        _reduce(min, (((name,), one.secret_ends_s) for name, one in seen if one.secret_ends_s is not None)),
-    )
+    counted = _sum(((name, state), getattr(counts, state)) for name, counts, _ in guests for state in states)
+    text = "Guests of the tenant when all were last listed, by state."
+    yield _gauge("usher_guests", text, ("connection", "state"), counted)
+    disabled = _sum(((name,), counts.disabled) for name, counts, _ in guests)
+    yield _gauge("usher_guests_disabled", "Those of them who may not sign in.", by_name, disabled)
+    listed = _reduce(min, (((name,), at_s) for name, _, at_s in guests))
+    yield _gauge("usher_guests_listed_timestamp_seconds", "When that was.", by_name, listed)
+    wanted = _sum(((name, operation), number) for name, counts, _ in due for operation, number in counts.items())
+    text = "Guests to whom the policy would have done this when it was last evaluated."
+    yield _gauge("usher_guests_due", text, ("connection", "operation"), wanted)
+    evaluated = _reduce(min, (((name,), at_s) for name, _, at_s in due))
+    yield _gauge("usher_guests_due_timestamp_seconds", "When that was.", by_name, evaluated)
+    ends = (((name,), one.secret_ends_s) for name, one in seen if one.secret_ends_s is not None)
+    text = "When the first secret or certificate of any application of the tenant ends."
+    yield _gauge("usher_secret_expires_timestamp_seconds", text, by_name, _reduce(min, ends))
 
 
 def _calls(look: Snapshot, names: Names) -> Iterator[Metric]:
