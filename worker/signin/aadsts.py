@@ -57,9 +57,10 @@ _CONFIGURATION: dict[int, str] = {
         " of that tenant give admin consent to the application."
     ),
     90002: "There is no tenant {tenant} in cloud {cloud}: check the connection's tenant_id and cloud.",
-    90038: "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
-    900382: "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
-    900432: "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
+    **dict.fromkeys(
+        (90038, 900382, 900432),
+        "Tenant {tenant} lives in another national cloud than {cloud}: set the connection's cloud.",
+    ),
     900023: "{tenant} is neither a tenant id nor a domain name: check the connection's tenant_id.",
     7000112: "The application {client} is disabled in tenant {tenant}: an administrator of that tenant must enable it.",
     70001: (
@@ -79,13 +80,10 @@ _CONFIGURATION: dict[int, str] = {
         " api://AzureADTokenExchange (its own in US Government and China), or set the audience of the federated"
         " credential to the token's."
     ),
-    700213: (
+    **dict.fromkeys(
+        (700213, 7002131),
         "The application {client} trusts that issuer for another subject: set the subject of its federated credential"
-        " to the one that usher's token has, exactly. Just added, it takes some minutes; usher goes on by itself."
-    ),
-    7002131: (
-        "The application {client} trusts that issuer for another subject: set the subject of its federated credential"
-        " to the one that usher's token has, exactly. Just added, it takes some minutes; usher goes on by itself."
+        " to the one that usher's token has, exactly. Just added, it takes some minutes; usher goes on by itself.",
     ),
     70021: (
         "The application {client} has no federated credential for usher's token: add one with the token's issuer,"
@@ -134,11 +132,9 @@ _CONFIGURATION: dict[int, str] = {
 
 _TRANSIENT: dict[int, str] = {
     90055: f"The sign-in service refuses tenant {{tenant}} because of too many requests; {_UNTIL}",
-    90006: f"The sign-in service is not available for the moment; {_UNTIL}",
+    **dict.fromkeys((90006, 90033, 90090), f"The sign-in service is not available for the moment; {_UNTIL}"),
     90012: f"The sign-in took too long; {_UNTIL}",
     90024: f"The sign-in service is busy; {_UNTIL}",
-    90033: f"The sign-in service is not available for the moment; {_UNTIL}",
-    90090: f"The sign-in service is not available for the moment; {_UNTIL}",
     90020: f"The sign-in service got no answer from a part of itself; {_UNTIL}",
     50085: f"The sign-in service asks to sign in again; {_UNTIL}",
 }
@@ -146,19 +142,9 @@ _TRANSIENT: dict[int, str] = {
 _ABOUT_CREDENTIAL = frozenset(
     f"AADSTS{code}"
     for code in (
-        7000215,
-        7000222,
-        7000216,
-        7000218,
-        700027,
-        700030,
-        700024,
-        50012,
-        700211,
-        700212,
-        700213,
-        7002131,
-        70021,
+        *(7000215, 7000222, 7000216, 7000218),  # a secret
+        *(700027, 700030, 700024, 50012),  # a certificate, or an assertion
+        *(700211, 700212, 700213, 7002131, 70021),  # a federated credential
     )
 )
 _CODE = re.compile(r"AADSTS(\d{4,8})\b")
