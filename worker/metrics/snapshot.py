@@ -1,14 +1,14 @@
 """`usher metrics` takes a snapshot of the whole ledger: what is counted, waits, is open, is there.
 Reads only, and no secret.
 
-A look costs a handful of pipelines. Jobs that have ended are read once: an ended job never changes
-again.
+A look costs a handful of pipelines, and about a command for each connection that had jobs. Jobs
+that have ended are read once: an ended job never changes again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from worker.ledger.keys import Keys
 
 _AT_ONCE = 500  # commands in one pipeline: bounds what Redis holds for us meanwhile
+_TOGETHER = 50  # keys of one EXISTS
+_FULL: Sequence[bytes | None] = (None,) * 4  # the fields of a bucket that is not there
 _MOST_DOUBTS = 1000  # rows in doubt looked at for their age, of one connection
 _JOB_FIELDS = ("connection", "state", "rows", "n:i", "n:g", "n:k", "n:f", "n:u", "open", "pilot", "finished_at")
 
@@ -109,7 +111,8 @@ class Observer:
             pipe.info("memory")
             pipe.exists(f"{keys.beat()}:lock")
             known, everything_held, counts, seen, seats, leases, offers, memory, beat = await pipe.execute()
-        names = sorted({raw.decode() for raw in known} | set(self._settings().connections))
+        # Those that had jobs first, for of these there is something
+        names = [*dict.fromkeys((*sorted(raw.decode() for raw in known), *sorted(self._settings().connections)))]
         why, kind = everything_held
         all_held = (kind or b"operator").decode() if why else ""
         connections = await self._look_at_connections(names, all_held, now_ms)
@@ -133,8 +136,8 @@ class Observer:
 
     async def _recall(self, names: Sequence[str]) -> dict[str, Sighting]:
         """Read the notes of connections; those that have none are left out."""
-        noted = await self._ask([("HGETALL", self._keys.last_seen(name)) for name in names])
-        return {name: read_sighting(notes) for name, notes in zip(names, noted, strict=True) if notes}
+        noted = await self._hashes({name: self._keys.last_seen(name) for name in names})
+        return {name: read_sighting(notes) for name, notes in noted.items()}
 
     async def _look_at_connections(
         self, names: Sequence[str], all_held: str, now_ms: int
@@ -145,30 +148,61 @@ class Observer:
             for name, one in channels.items()
         }
         keys = self._keys
-        asked: list[tuple[Any, ...]] = []
-        for name in names:
-            channel = channels[name]
-            asked.append(("HGETALL", keys.connection(name)))
-            asked.append(("HMGET", keys.connection(split_channel(name)[0]), "gate", "kind"))
-            asked.append(("ZCARD", keys.doubts(name)))
-            asked.append(("ZRANGE", keys.doubts(name), 0, _MOST_DOUBTS - 1))
-            asked.append(("EXISTS", keys.tenant(channel.connection.tenant_key if channel else "-")))
-            asked += [("HMGET", keys.bucket(bucket.scope), "l", "t", "c", "r") for bucket in buckets[name]]
-        replies = iter(await self._ask(asked))
+        bases = {name: split_channel(name)[0] for name in names}
+        fields = await self._hashes({name: keys.connection(name) for name in (*names, *bases.values())})
+        tenants = [one.connection.tenant_key for one in channels.values() if one]
+        blocked = await self._present({tenant: keys.tenant(tenant) for tenant in tenants})
+        doubts = await self._doubts(names, now_ms)
+        levels = await self._levels(bucket.scope for own in buckets.values() for bucket in own)
         found = {}
         for name in names:
-            fields, above, doubts, members, blocked = (next(replies) for _ in range(5))
-            levels = [next(replies) for _ in buckets[name]]
-            look = found[name] = _read_connection(fields, all_held, bool(blocked), now_ms)
-            look.held = look.held or _hold_of_all(*above)
+            channel = channels[name]
+            is_blocked = channel is not None and channel.connection.tenant_key in blocked
+            look = found[name] = _read_connection(fields.get(name, {}), all_held, is_blocked, now_ms)
+            look.held = look.held or _hold_of_all(fields.get(bases[name], {}))
             look.is_open = look.is_open and not look.held
-            for bucket, level in zip(buckets[name], levels, strict=True):
+            for bucket in buckets[name]:
+                level = levels.get(bucket.scope, _FULL)
                 kind, is_closed = bucket.scope.partition(":")[0], int(level[2] or 0) > now_ms
                 look.levels[kind] = _read_level(bucket, level, now_ms)
                 look.is_open = look.is_open and not is_closed
-            look.doubts = doubts
-            look.oldest_doubt_s = await self._oldest(members, now_ms)
+            look.doubts, look.oldest_doubt_s = doubts.get(name, (0, 0.0))
         return found
+
+    async def _doubts(self, names: Sequence[str], now_ms: int) -> dict[str, tuple[int, float]]:
+        """Return how many rows of each channel are in doubt, and for how long the oldest is."""
+        troubled = [*await self._present({name: self._keys.doubts(name) for name in names})]
+        asked: list[tuple[Any, ...]] = []
+        for name in troubled:
+            asked += [("ZCARD", self._keys.doubts(name)), ("ZRANGE", self._keys.doubts(name), 0, _MOST_DOUBTS - 1)]
+        replies = iter(await self._ask(asked))
+        return {name: (next(replies), await self._oldest(next(replies), now_ms)) for name in troubled}
+
+    async def _levels(self, scopes: Iterable[str]) -> dict[str, Sequence[bytes | None]]:
+        """Return what is kept of buckets that are not full, by their scopes."""
+        known = [*await self._present({scope: self._keys.bucket(scope) for scope in scopes})]
+        kept = await self._ask([("HMGET", self._keys.bucket(scope), "l", "t", "c", "r") for scope in known])
+        return dict(zip(known, kept, strict=True))
+
+    async def _hashes(self, wanted: Mapping[str, str]) -> dict[str, Mapping[bytes, bytes]]:
+        """Return the hashes that there are under some keys, by what each key is wanted for."""
+        known = [*await self._present(wanted)]
+        return dict(zip(known, await self._ask([("HGETALL", wanted[name]) for name in known]), strict=True))
+
+    async def _present(self, wanted: Mapping[str, str]) -> dict[str, None]:
+        """Return for which of some things there is a key. Asked for many at once, and for each
+        alone only where some are there and some are not: of idle connections there is next to none.
+        """
+        names, sure, unsure = [*wanted], dict[str, None](), list[str]()
+        groups = [names[start : start + _TOGETHER] for start in range(0, len(names), _TOGETHER)]
+        counts = await self._ask([("EXISTS", *(wanted[name] for name in group)) for group in groups])
+        for group, count in zip(groups, counts, strict=True):
+            if count == len(group):
+                sure |= dict.fromkeys(group)
+            elif count:
+                unsure += group
+        alone = await self._ask([("EXISTS", wanted[name]) for name in unsure])
+        return sure | dict.fromkeys(name for name, is_there in zip(unsure, alone, strict=True) if is_there)
 
     async def _oldest(self, members: Sequence[bytes], now_ms: int) -> float:
         """Return how long ago the oldest of some rows in doubt was sent."""
@@ -220,8 +254,9 @@ def _is_part(job: bytes) -> bool:
     return is_stage(job.decode())
 
 
-def _hold_of_all(gate: bytes | None, kind: bytes | None) -> str:
+def _hold_of_all(fields: Mapping[bytes, bytes]) -> str:
     """Return for what a connection is held with all its channels, '' while it is not."""
+    gate, kind = fields.get(b"gate"), fields.get(b"kind")
     reason = HoldReason(kind.decode()) if gate == b"held" and kind else None
     return reason.value if reason in WHOLE else ""
 
