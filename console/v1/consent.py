@@ -11,12 +11,14 @@ from config.connections import means_several, split_chosen
 from config.errors import ConfigError
 from console.access.viewer import Role, Viewer
 from console.problems import Fault, Problem
+from tasks.jobs.moving import ASKED_FOR, BY_PRODUCER, is_paused_by_people
 from tasks.producers import check_rows
 from worker.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from console.v1.order import Order
     from tasks.submit import Loaded
+    from worker.ledger.job_view import JobView
     from worker.operations.operation import Operation
     from worker.services import Services
 
@@ -25,6 +27,21 @@ def check_bounds(viewer: Viewer, connection: str, operation: str) -> None:
     """Raise `Problem` for what is beyond a producer's bounds."""
     if refusal := viewer.refusal(connection, operation):
         raise beyond_bounds(refusal, connection)
+
+
+def check_pause(viewer: Viewer, view: JobView) -> None:
+    """Raise `Problem` where a producer would let a job run on that people have paused."""
+    if viewer.producer is not None and is_paused_by_people(view):
+        told = (
+            f"job: {view.id} was paused by whoever runs usher, who lets it run on (usher jobs resume {view.id}); the"
+            f" producer {viewer.producer} may not. Nothing was sent."
+        )
+        raise Problem(403, told, facts={"connection": view.connection, "job": view.id})
+
+
+def why_paused(viewer: Viewer) -> str:
+    """Return what a job keeps of who paused it."""
+    return ASKED_FOR if viewer.producer is None else BY_PRODUCER
 
 
 def beyond_bounds(refusal: str, connection: str) -> Problem:

@@ -14,7 +14,7 @@ from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer, answer_tagged
-from console.v1.consent import check_bounds, check_consent
+from console.v1.consent import check_bounds, check_consent, check_pause, why_paused
 from console.v1.cursor import PATTERN, read_cursor, write_cursor
 from console.v1.orders import Taken, take_order
 from console.v1.submitting import as_fields, key_of, submit
@@ -126,7 +126,9 @@ _MOVED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Job}}
 @router.post("/jobs/{job}/pause", summary="Pause a job", operation_id="pauseJob", responses=_MOVED)
 async def pause(parts: PartsOf, viewer: Submitting, job: JobId) -> Plain:
     """Pause a job after the batches in flight."""
-    return answer(describe_view(await pause_job(parts.services, await find_view(parts, viewer, job))))
+    return answer(
+        describe_view(await pause_job(parts.services, await find_view(parts, viewer, job), why=why_paused(viewer)))
+    )
 
 
 @router.post("/jobs/{job}/resume", summary="Resume a job", operation_id="resumeJob", responses=_MOVED)
@@ -134,6 +136,7 @@ async def resume(parts: PartsOf, viewer: Submitting, job: JobId) -> Plain:
     """Let a job run on that is paused, or held by a run of refusals."""
     view = await find_view(parts, viewer, job)
     check_bounds(viewer, view.connection, view.operation)
+    check_pause(viewer, view)
     await parts.follow(view.id)
     return answer(describe_view(await resume_job(parts.services, view)))
 

@@ -14,7 +14,7 @@ from console.documents import SubmittedToSeveral, describe_submission
 from console.parts import Parts, PartsOf
 from console.problems import Problem
 from console.v1.answers import PROBLEMS, answer, answer_tagged
-from console.v1.consent import check_bounds, check_consent
+from console.v1.consent import check_bounds, check_consent, check_pause, why_paused
 from console.v1.jobs import LOCATION, Key
 from console.v1.orders import Taken
 from console.v1.submitting import refusals_told
@@ -69,7 +69,7 @@ async def show_submission(
 )
 async def pause(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -> Response:
     """Pause each of its jobs after the batches in flight."""
-    return _answer(await pause_all(parts.services, await find_its(parts, viewer, submission)))
+    return _answer(await pause_all(parts.services, await find_its(parts, viewer, submission), why=why_paused(viewer)))
 
 
 @router.post(
@@ -80,6 +80,8 @@ async def resume(parts: PartsOf, viewer: Submitting, submission: SubmissionId) -
     found = await find_its(parts, viewer, submission)
     for view in found.of_connections:
         check_bounds(viewer, view.connection, view.operation)
+    for view in found.going_on:
+        check_pause(viewer, view)
     await _follow(parts, found)
     return _answer(await resume_all(parts.services, found))
 

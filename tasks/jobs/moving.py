@@ -12,13 +12,24 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 ASKED_FOR = "asked for"
+BY_PRODUCER = "asked for by its producer"
 
 
-async def pause_job(services: Services, view: JobView) -> JobView:
-    """Pause a job after the batches in flight; returns how it stands then. Raises `Refusal`."""
+async def pause_job(services: Services, view: JobView, *, why: str = ASKED_FOR) -> JobView:
+    """Pause a job after the batches in flight; returns how it stands then. A producer's wish
+    (`BY_PRODUCER`) leaves the pause of whoever runs usher what it is. Raises `Refusal`.
+    """
     _refuse_ended(view, "pause")
-    await services.jobs.pause(view.id, ASKED_FOR)
+    if why != BY_PRODUCER or not is_paused_by_people(view):
+        await services.jobs.pause(view.id, why)
     return await _stands(services, view)
+
+
+def is_paused_by_people(view: JobView) -> bool:
+    """Tell whether somebody who looks after usher paused a job, which its producer may not undo.
+    Pure.
+    """
+    return ASKED_FOR in (view.pause, view.why if view.state is JobState.PAUSED else "")
 
 
 async def cancel_job(services: Services, view: JobView) -> JobView:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved, refuse_approval
-from tasks.jobs.moving import cancel_job, pause_job, refuse_resume
+from tasks.jobs.moving import ASKED_FOR, cancel_job, pause_job, refuse_resume
 from tasks.jobs.submissions import Submission, no_such_submission
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 
-async def pause_all(services: Services, submission: Submission) -> Submission:
+async def pause_all(services: Services, submission: Submission, *, why: str = ASKED_FOR) -> Submission:
     """Pause every job that goes on; returns how they stand then. Raises `Refusal`."""
-    return await _move(services, submission, "pause", pause_job)
+    return await _move(services, submission, "pause", partial(pause_job, why=why))
 
 
 async def cancel_all(services: Services, submission: Submission) -> Submission:

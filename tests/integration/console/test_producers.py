@@ -5,13 +5,17 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
 
+from tasks.jobs.moving import pause_job
 from tests.consoles import Console, run_console
 from tests.processes import wait_until
 from tests.sites import Site
+from worker.ledger.model import JobState
 
 ADA = "ada@fabrikam.example"
 TABLE = """
@@ -89,6 +93,43 @@ def test_job_rests_on_a_connection_that_was_taken_away(site: Site) -> None:
             assert refused.status_code == 403
             assert refused.json()["detail"].startswith("connection: the producer portal may not use a connection")
         assert console.get(f"/v1/jobs/{job}").json()["state"] == "paused"
+        assert console.post(f"/v1/jobs/{job}/cancel").status_code == 200
+
+
+async def test_what_people_paused_goes_on_by_people_alone(site: Site) -> None:
+    """Its own pause a producer lifts; one by whoever runs usher it does not, nor by pausing once
+    more. Each try is in the audit.
+    """
+    _configure(site.folder, "portal")
+    with run_console(site) as console:
+        _be(console, "portal")
+        job, waiting = console.submit([ADA]), console.submit(["bob@fabrikam.example"])
+
+        def move(verb: str) -> tuple[int, str]:
+            done = console.post(f"/v1/jobs/{job}/{verb}")
+            told = done.json()
+            return done.status_code, told["state"] if done.ok else told["detail"]
+
+        assert [move(verb) for verb in ("pause", "resume", "pause")] == [
+            (200, "paused"),
+            (200, "running"),
+            (200, "paused"),
+        ]
+        view = await site.desk.jobs.view(job)
+        assert view is not None
+        services: Any = SimpleNamespace(jobs=site.desk.jobs)
+        await pause_job(services, view)
+        for verb in ("resume", "pause", "resume"):
+            status, told = move(verb)
+            assert (status, told) == (200, "paused") if verb == "pause" else status == 403
+        assert told == (
+            f"job: {job} was paused by whoever runs usher, who lets it run on (usher jobs resume {job}); the producer"
+            " portal may not. Nothing was sent."
+        )
+        events = [event async for event in site.desk.jobs.trail.events() if event.what == "producer.refused"]
+        assert [event.facts["job"] for event in events] == [job, job]
+        assert console.post(f"/v1/jobs/{waiting}/pause").ok
+        assert await site.desk.jobs.resume(job) is JobState.RUNNING
         assert console.post(f"/v1/jobs/{job}/cancel").status_code == 200
 
 

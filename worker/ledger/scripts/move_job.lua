@@ -16,6 +16,8 @@ local function move(id)
   if not state or f[6] then return end
   if wanted == 'paused' and state == 'running' then
     redis.call('HSET', key, 'state', 'paused', 'why', why)
+  elseif wanted == 'paused' and state == 'paused' and f[4] ~= 'pilot' then
+    redis.call('HSET', key, 'why', why) -- by somebody else, who may have to be asked now
   elseif wanted == 'paused' and state == 'held' and f[5] == 'wanted' then
     redis.call('HSET', key, 'pause', why)
   elseif wanted == 'running' and state == 'held' and f[5] == 'wanted' then
