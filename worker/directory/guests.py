@@ -17,6 +17,7 @@ from worker.directory.reader import Asker, Unread
 from worker.errors import DirectoryUnread
 from worker.graph.batch import GraphRequest
 from worker.graph.guests import (
+    MORE_PROPERTIES,
     READ_SIGN_INS,
     Also,
     Guest,
@@ -25,7 +26,6 @@ from worker.graph.guests import (
     build_dates,
     build_everybody,
     build_listing,
-    more_properties,
     read_guests,
     read_signed_in,
     read_sponsors,
@@ -134,7 +134,7 @@ class GuestReader:
         """
         await self._check(())
         found: dict[str, Guest] = {}
-        for request in build_requests(build_questions([who]), more_properties()):
+        for request in build_requests(build_questions([who]), MORE_PROPERTIES):
             body = self._found(await self._asker.ask(request, READ_USERS))
             found |= {guest.id: guest for guest in read_guests(body)}
         return list(found.values())
@@ -154,7 +154,7 @@ class GuestReader:
         `missing`, and `TokenRefused`.
         """
         await self._check((Also.SIGN_INS,))
-        body = self._found(await self._ask(build_dates(guest.id), (Also.SIGN_INS,)), (Also.SIGN_INS,))
+        body = self._found(await self._ask(build_dates([guest.id]), (Also.SIGN_INS,)), (Also.SIGN_INS,))
         values = body.get("value") or [{}]
         return replace(guest, signed_in_at=read_signed_in(values[0]))
 

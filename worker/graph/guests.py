@@ -131,12 +131,7 @@ def build_count() -> GraphRequest:
     return GraphRequest("1", "GET", f"/users?$filter={text}&$select=id&$top=1&$count=true", headers=_EVENTUAL)
 
 
-def build_dates(guest_id: str) -> GraphRequest:
-    """Return the request for one guest's dates of signing in: by list, as for many."""
-    return build_dates_of([guest_id])
-
-
-def build_dates_of(ids: Sequence[str]) -> GraphRequest:
+def build_dates(ids: Sequence[str]) -> GraphRequest:
     """Return the request for the dates of signing in of some guests, `users.CLAUSES` at most."""
     listed = "','".join(ids)
     text = quote(f"id in ('{listed}')", safe="")
@@ -147,9 +142,8 @@ LOOKED_AT = tuple(name for name in (*_SELECT, _ATTRIBUTES) if name != "id")
 """What a look at a guest by id is to select, beside the id, for `read_guest`."""
 
 
-def more_properties() -> tuple[str, ...]:
-    """Return what a look-up by address or id is to select besides its own."""
-    return ("displayName", "externalUserStateChangeDateTime", "creationType")
+MORE_PROPERTIES = ("displayName", "externalUserStateChangeDateTime", "creationType")
+"""What a look-up by address or id is to select besides its own."""
 
 
 def read_total(body: Any) -> int | None:

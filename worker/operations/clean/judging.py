@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.graph.guests import READ_SIGN_INS, build_dates_of, read_guest, read_signed_in
+from worker.graph.guests import READ_SIGN_INS, build_dates, read_guest, read_signed_in
 from worker.graph.users import CLAUSES
 from worker.ledger.model import Outcome, Row, RowState
 from worker.operations.again.remind import spacing_of
@@ -93,7 +93,7 @@ async def _add_dates(
     """
     for start in range(0, len(rows), CLAUSES):
         part = rows[start : start + CLAUSES]
-        request = build_dates_of([guests[one.index].id for one in part])
+        request = build_dates([guests[one.index].id for one in part])
         try:
             answer = (await ask.get([request], ask.sign_in_quota))[request.id]
         except CannotAsk as later:

@@ -45,7 +45,7 @@ def test_what_is_asked_is_understood(also: tuple[Also, ...], pending: bool) -> N
     assert (asked.top, asked.count) == ((500, False) if dated else (999, True))
     assert ("PendingAcceptance" in unquote(request.path)) is (pending and not dated)
     assert asked.sponsors is (Also.SPONSORS in also)
-    for other in (build_count(), build_dates("11111111-2222-3333-4444-555555555555")):
+    for other in (build_count(), build_dates(["11111111-2222-3333-4444-555555555555"])):
         assert parse_users_query(urlsplit(other.path).query, eventual=bool(other.headers)).top == 1
 
 
