@@ -82,9 +82,7 @@ class Reference:
                 raise self._fault("which is not set in this process's environment")
         else:
             content = self._read()
-            with suppress(
-                UnicodeDecodeError
-            ):  # which holds the bytes, and would travel along with a fault raised in it
+            with suppress(UnicodeDecodeError):  # which holds the bytes: no fault is raised in it
                 value = content.decode("utf-8-sig")  # editors on Windows put a byte order mark in front
             if value is None:
                 raise self._fault("which is not UTF-8 text")

@@ -83,10 +83,8 @@ class Settings:
     """SHA-256 over what counts: references instead of secrets, URLs masked, no `source`."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "connections", MappingProxyType(dict(self.connections)))
-        object.__setattr__(self, "schedules", MappingProxyType(dict(self.schedules)))
-        object.__setattr__(self, "producers", MappingProxyType(dict(self.producers)))
-        object.__setattr__(self, "apps", MappingProxyType(dict(self.apps)))
+        for name in ("connections", "schedules", "producers", "apps"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "twins", _find_twins(self))
         object.__setattr__(self, "referenced_files", self._find_files())
         object.__setattr__(self, "digest", _digest(self))

@@ -91,9 +91,8 @@ class _Round:
 
     place: Place
     users: dict[str, DirectoryUser] = field(default_factory=dict)
-    refused: list[tuple[Question, WhyNot]] = field(
-        default_factory=list
-    )  # to be asked in halves, else for this reason unknown
+    # To be asked in halves, else for this reason unknown
+    refused: list[tuple[Question, WhyNot]] = field(default_factory=list)
     later: list[Question] = field(default_factory=list)
     away: Verdict | None = None  # of a question that nobody answered
     throttled: Verdict | None = None

@@ -212,9 +212,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*")
 def _quote_all(addresses: Sequence[str]) -> list[str]:
     """Return each spelling of some addresses as it stands in the quotes of a URL's filter."""
     together = "".join(addresses)
-    if "xn--" not in together and _PLAIN.fullmatch(
-        together
-    ):  # nearly always: one character to be quoted, and that quickly
+    # Nearly always: one character to be quoted, and that quickly
+    if "xn--" not in together and _PLAIN.fullmatch(together):
         return [address.replace("@", "%40") for address in addresses]
     return [_quote(text.replace("'", "''")) for address in addresses for text in spellings(address)]
 

@@ -28,9 +28,8 @@ _WAIT_S = 10.0  # for a command; what is larger is written on after it
 async def note_erased(client: Redis, keys: Keys) -> None:
     """Note that something was erased which the append-only file still holds."""
     anyone: Any = client
-    with suppress(
-        OutOfMemoryError, NoPermissionError
-    ):  # a full server must be able to get rid of things, and a reader to see that they went
+    # A full server must be able to get rid of things, and a reader to see that they went
+    with suppress(OutOfMemoryError, NoPermissionError):
         await anyone.hincrby(keys.erased(), "n", 1)
 
 

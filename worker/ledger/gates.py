@@ -39,16 +39,7 @@ class HoldReason(StrEnum):
     KEY = "key"  # no worker can open what the ledger's key has sealed (`programs/key_hold.py`)
 
 
-ENDS_BY_ITSELF = frozenset(
-    {
-        HoldReason.CREDENTIAL,
-        HoldReason.PERMISSION,
-        HoldReason.TENANT,
-        HoldReason.DIRECTORY_FULL,
-        HoldReason.DAILY_LIMIT,
-        HoldReason.KEY,
-    }
-)
+ENDS_BY_ITSELF = frozenset(HoldReason) - {HoldReason.ABUSE, HoldReason.OPERATOR, HoldReason.RESTORED}
 """Holds that end once their cause is gone. The others wait for a person."""
 
 WHOLE = frozenset({HoldReason.CREDENTIAL, HoldReason.ABUSE, HoldReason.OPERATOR, HoldReason.RESTORED, HoldReason.KEY})

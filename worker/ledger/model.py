@@ -146,9 +146,7 @@ class Lease:
     blobs: int  # outcome blobs recorded in the chunk so far
     chunks: int  # of the job
     checked_at_ms: int = 0  # when its rows were last looked up before a first send; 0: never
-    checked_in: str | None = (
-        None  # they were just now, in this epoch, and the next batch takes a note of it (`Ledger.begin_batch`)
-    )
+    checked_in: str | None = None  # they were just now, in this epoch: noted with the next batch
     suspect: bool = False  # rows of its job may have left without the ledger's knowledge: it is older than the server
     stages: tuple[str, ...] = ()  # that its rows feed when they end
     lost: bool = False

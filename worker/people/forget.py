@@ -97,9 +97,8 @@ async def hashes_everywhere(services: Services, email: str) -> list[bytes]:
 async def hashes_of(ledger: Ledger, index: GuestIndex, email: str) -> list[tuple[str, bytes]]:
     """Return (beginning of the index's names, hash), one a tenant."""
     places = [await index.place(tenant_key, {0: email}) for tenant_key in sorted(await _tenants(ledger))]
-    return list(
-        dict.fromkeys((place.base, place.hashes[0]) for place in places)
-    )  # a tenant may be in it by name and by id
+    # A tenant may be in it by name and by id
+    return list(dict.fromkeys((place.base, place.hashes[0]) for place in places))
 
 
 async def forget(ledger: Ledger, index: GuestIndex, email: str) -> Forgotten:

@@ -66,10 +66,9 @@ class Epochs:
         restored_s = 0.0 if self._private else RESTORED_S
         beat = await heartbeat.beat(self._process, restored_s=restored_s, why=HELD_AS_RESTORED)
         if beat.begins == "server":
+            # The private server comes and goes with its last user
             log.log(
-                (
-                    logging.INFO if self._private else logging.WARNING
-                ),  # the private server comes and goes with its last user
+                logging.INFO if self._private else logging.WARNING,
                 "Redis is not the server it was (restarted, or failed over); what was done last is written again",
             )
         elif beat.begins == "silence":

@@ -199,10 +199,8 @@ def _own_store() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder} may not be written to")
-    place = hashlib.sha256(find_process_settings().broker_url.encode()).hexdigest()[
-        :10
-    ]  # two installations have two histories
-    return folder / f"tasks-{place}"
+    place = hashlib.sha256(find_process_settings().broker_url.encode()).hexdigest()
+    return folder / f"tasks-{place[:10]}"  # two installations have two histories
 
 
 def _close_metrics() -> None:

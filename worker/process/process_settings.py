@@ -25,9 +25,7 @@ class ProcessSettings:
     redis_url: str  # the ledger's, for redis-py
     broker_url: str  # Celery's
     result_url: str  # Celery's
-    private: bool = (
-        False  # attached to the private server: `worker.stack.attachment.keep_server` wants to be called now and then
-    )
+    private: bool = False  # attached to the private server: `keep_server` wants to be called now and then
     problem: Callable[[], str] = lambda: ""  # why its files as they are now are not believed, in one line
 
 

@@ -41,9 +41,8 @@ class Tenants(InLedger):
 
     def __init__(self, client: Redis, keys: Keys) -> None:
         super().__init__(client, keys)
-        self._known: dict[
-            str, tuple[str, float]
-        ] = {}  # tenant key with the name → id, and when it was found out (epoch seconds)
+        # Tenant key with the name → id, and when it was found out (epoch seconds)
+        self._known: dict[str, tuple[str, float]] = {}
         self._one_by_one: dict[str, asyncio.Lock] = {}
         self._threads: ThreadPoolExecutor | None = None
 

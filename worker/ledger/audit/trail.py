@@ -45,16 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KINDS = (
-    *(
-        "job.submitted",
-        "job.approved",
-        "job.paused",
-        "job.resumed",
-        "job.cancelled",
-        "job.held",
-        "job.ended",
-        "job.deleted",
-    ),
+    *("job.submitted", "job.approved", "job.paused", "job.resumed", "job.cancelled", "job.held", "job.ended"),
+    "job.deleted",
     *("connection.held", "connection.reopened", "connection.forgotten", "everything.held", "everything.reopened"),
     *("tenant.blocked", "tenant.reopened"),
     *("schedule.added", "schedule.removed", "schedule.enabled", "schedule.disabled"),
