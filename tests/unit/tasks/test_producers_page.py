@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,35 @@ from tasks.rows.field_rules import (
 from tasks.rows.fields import FIELDS, RESULT_COLUMNS, stage_columns
 from tasks.rows.mail_syntax import MAX_LENGTH
 from worker.app import app, build_settings
+from worker.directory.forecast import foresee
+from worker.graph.users import DirectoryUser
 from worker.ledger.gates import Gate
 from worker.ledger.job_view import JobView
-from worker.ledger.model import Counts, JobState, Lane, Options
+from worker.ledger.model import Counts, JobState, KnownRow, Lane, Options
+from worker.operations.foreseen import Seen
+from worker.operations.invite_precheck import judge
+from worker.operations.operation import Asked
+from worker.operations.registry import find_operation
+from worker.operations.tenant_rules import TenantRules
 from worker.process.process_settings import ProcessSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
 INTERNAL = {"usher.run_chunk", "usher.settle", "usher.scheduled"}
+
+
+def test_what_a_producer_learns_of_a_guest_is_told() -> None:
+    """Every verdict that rests on who is in the tenant, by a result or a dry run."""
+    user = DirectoryUser("id", None, member=False, enabled=True)
+    users = [user, replace(user, pending=True), replace(user, enabled=False), replace(user, member=True)]
+    found = {judge(Asked(0, {}, one), one).code for one in users}
+    known = KnownRow(0, 0, "j")
+    rules, address = TenantRules(deleted={"a@b.example": "2026-01-01"}), "a@b.example"
+    for seen in (*(Seen(user=one) for one in users), Seen(known=known), Seen()):
+        for prechecked in (False, True):
+            told = foresee(find_operation("invite"), {}, address, seen, rules, Options(), prechecked=prechecked)
+            found |= {told.code} - {""}
+    assert set(_rows(_section("What a producer learns of a tenant"))) == found
 
 
 def _section(title: str) -> str:
