@@ -35,10 +35,11 @@ def ring(client: Celery, ticket: Ticket) -> None:
     )
 
 
+@pytest.mark.sandbox(lease_s=3, settle_s=30, timeout_s=10)
 async def test_a_message_delivered_again_during_its_own_run_is_a_no_op(site: Site, valkey_url: str) -> None:
     """The fence begins once: five deliveries of one offer are one run, and one mail each."""
     site.start_worker(8)
-    site.sandbox.ask("latency", {"latency": "0.4"})
+    site.sandbox.ask("latency", {"latency": "1.2"})
     job = await site.desk.load(60)
     client: Any = site.desk.client
 

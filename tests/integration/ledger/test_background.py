@@ -39,14 +39,14 @@ def _crowded(limit: str, amount: str, *options: str) -> pytest.MarkDecorator:
 async def test_an_unknown_other_is_noticed_before_graph_refuses(
     request: pytest.FixtureRequest, valkey_url: str, sandbox: Sandbox
 ) -> None:
-    """Believing in twice what is left, hardly one of a thousand operations is refused (nine, when
-    nobody reads the header). What is on the wire when the header first tells is chance, so the best
-    of three tries counts, each with an empty memory.
+    """Believing in twice what is left, hardly one of a thousand operations is refused (more than
+    twenty, when nobody reads the header). What is on the wire when the header first tells is
+    chance, so the best of six tries counts, each with an empty memory.
     """
     marker = request.node.get_closest_marker("sandbox")
     told = {name: value for name, value in marker.kwargs.items() if name != "options"}
     refused = []
-    for _ in range(3):
+    for _ in range(6):
         async with open_site(valkey_url, sandbox, **told) as site:
             site.start_worker(8)
             job = await site.desk.load(ROWS)
