@@ -140,13 +140,21 @@ CREDENTIAL_KEYS = (*CREDENTIALS, "certificate_password")
 """The keys that hold a credential, or a part of one."""
 
 
-@lru_cache(maxsize=1024)
 def _realm_of(graph_host: str) -> str:
-    """Return what `Connection.realm` is; each batch asks for it several times."""
+    """Return what `Connection.realm` is."""
     cloud = cloud_of_graph_host(graph_host)
     if cloud is not None:
         return cloud.name
     return graph_host if graph_host.rpartition(":")[2].isdigit() else f"{graph_host}:443"
+
+
+def _host_of(url: str) -> str:
+    return url.removeprefix("https://").partition("/")[0]
+
+
+@lru_cache(maxsize=4096)  # each batch asks for its keys some ten times
+def _key_of(graph_url: str, *ids: str) -> str:
+    return "/".join([_realm_of(_host_of(graph_url)), *ids]).lower()
 
 
 class Connection(Section):
@@ -224,12 +232,12 @@ class Connection(Section):
     @property
     def graph_host(self) -> str:
         """`host` or `host:port` of Graph."""
-        return self.graph_url.removeprefix("https://").partition("/")[0]
+        return _host_of(self.graph_url)
 
     @property
     def login_host(self) -> str:
         """`host` or `host:port` of the authority."""
-        return self.authority.removeprefix("https://").partition("/")[0]
+        return _host_of(self.authority)
 
     @property
     def scope(self) -> str:
@@ -253,17 +261,17 @@ class Connection(Section):
         """Cloud, tenant and client: what a token and the app + tenant quota belong to. Never the
         connection's name.
         """
-        return f"{self.realm}/{self.tenant_id}/{self.client_id}".lower()
+        return _key_of(self.graph_url, self.tenant_id, self.client_id)
 
     @property
     def tenant_key(self) -> str:
         """Cloud and tenant: what all apps in a tenant share."""
-        return f"{self.realm}/{self.tenant_id}".lower()
+        return _key_of(self.graph_url, self.tenant_id)
 
     @property
     def app_key(self) -> str:
         """Cloud and client: what one app shares over all tenants."""
-        return f"{self.realm}/{self.client_id}".lower()
+        return _key_of(self.graph_url, self.client_id)
 
     def accepts_domain(self, domain: str) -> bool:
         """Whether a guest of this domain may be invited here. Subdomains are domains of their own,

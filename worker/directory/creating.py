@@ -7,6 +7,7 @@ It is no job, for a job would have to keep the password.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ async def _send(services: Services, connection: Connection, body: dict[str, Any]
             if verdict.kind is Kind.TOKEN:
                 await services.tokens.invalidate(connection, token)
             elif verdict.kind is Kind.RETRY and verdict.maybe_processed:
-                return verdict._replace(kind=Kind.IN_DOUBT)
+                return replace(verdict, kind=Kind.IN_DOUBT)
             elif verdict.kind not in (Kind.THROTTLED, Kind.RETRY):
                 return verdict
             wait_s = verdict.retry_after_s or 0.0

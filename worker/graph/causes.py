@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from worker.graph.patterns import Pattern, find_cause, wording
 
@@ -45,7 +45,8 @@ class HoldKind(StrEnum):
     DIRECTORY_FULL = "directory_full"  # half-open
 
 
-class Verdict(NamedTuple):  # one a row: made in a quarter of the time that a frozen dataclass takes
+@dataclass(slots=True, repr=False)  # not frozen, as there is one for every row (`batch.GraphAnswer`)
+class Verdict:
     """What an answer means. `message` is for people: what happened, and who must do what."""
 
     kind: Kind

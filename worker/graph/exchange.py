@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from worker.graph.batch import NOTE_WHOLE_BATCH, Fate, GraphAnswer, GraphRequest, answer_all, pair_answers
@@ -38,7 +38,7 @@ def deal_out(requests: Sequence[GraphRequest], reply: Reply) -> dict[str, GraphA
         return pair_answers(requests, reply.body, lent)
     answer = reply.as_answer()
     if reply.fate is Fate.ANSWERED and len(requests) > 1:
-        answer = answer._replace(note=NOTE_WHOLE_BATCH)
+        answer = replace(answer, note=NOTE_WHOLE_BATCH)
     return answer_all(requests, answer)
 
 

@@ -10,7 +10,7 @@ https://learn.microsoft.com/graph/api/invitation-post  https://learn.microsoft.c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -47,7 +47,8 @@ def decide(rules: OperationRules, answer: GraphAnswer, *, email: str = "") -> Ve
         return rules.read_done(answer)
     spoken = _Spoken.of(answer, email)
     verdict = _decide_write(answer, spoken, rules) if rules.read_done else _decide_read(answer, spoken, rules)
-    return verdict._replace(
+    return replace(
+        verdict,
         raw=spoken.raw,
         status=answer.status if answer.fate is Fate.ANSWERED else 0,
         request_id=spoken.request_id,
@@ -168,11 +169,12 @@ def _named(verdict: Verdict, cause: StrEnum, spoken: _Spoken, rules: OperationRu
     """Add Graph's own words where it forbids for a reason that only they may tell."""
     if cause is not Cause.NO_PERMISSION or spoken.code == "Authorization_RequestDenied" or not spoken.raw:
         return verdict
-    return verdict._replace(
+    return replace(
+        verdict,
         message=(
             f"Graph does not let the application {rules.verb} and says: “{spoken.raw}” If that does not tell what to"
             f" do, a tenant administrator must check the permission {rules.permission} and its admin consent."
-        )
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from worker.graph.batch import Fate, GraphAnswer
@@ -29,6 +30,7 @@ BOUNDS: Final = {
 """Upper bounds of each histogram's buckets. A change makes sums over time wrong until the old ones
 have left the window.
 """
+_fate_of = attrgetter("fate", "status")
 _MICRO = 1_000_000  # sums are whole numbers in Redis: HINCRBYFLOAT would gather its rounding
 
 
@@ -50,7 +52,7 @@ class Meters:
 
     def answers(self, connection: str, operation: str, answers: Iterable[GraphAnswer]) -> None:
         """Count each request by what became of it, the members of a batch one by one."""
-        for (fate, status), count in Counter([(answer.fate, answer.status) for answer in answers]).items():
+        for (fate, status), count in Counter(map(_fate_of, answers)).items():
             self.add("requests", connection, f"{operation}|{_status(fate, status)}", by=count)
 
     def graph_call(self, connection: Any, fate: Fate, status: int) -> None:

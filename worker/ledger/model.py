@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from itertools import compress
 from typing import Any
 
@@ -156,8 +157,13 @@ class Lease:
     tenant: str = ""  # the key of the one that its job was accepted for; '' where that is not known
 
     def pending(self) -> list[int]:
-        """Indexes of the rows left to send. (Asked often: no step of Python's for each letter.)"""
-        return list(compress(range(len(self.letters)), map(".q".__contains__, self.letters)))
+        """Indexes of the rows left to send."""
+        return list(_find_pending(self.letters))
+
+
+@lru_cache(maxsize=1024)  # asked some ten times a chunk, and most chunks look alike
+def _find_pending(letters: str) -> tuple[int, ...]:
+    return tuple(compress(range(len(letters)), map(".q".__contains__, letters)))
 
 
 @dataclass(frozen=True, slots=True)

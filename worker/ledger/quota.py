@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -174,9 +175,14 @@ def _seconds(bucket: Bucket, rows: float) -> float:
 
 
 def _bucket(scope: str, limit: Limit, reserve: float) -> Bucket:
-    kept = max(_LEAST_KEPT, limit.amount * reserve) if reserve else 0.0
-    kept = max(0.0, min(kept, limit.amount / 2 - 1))  # a batch waits for half a bucket at most
-    return Bucket(scope, limit.amount, _ms(limit.per_s), kept=kept, in_turn=scope.startswith(_OF_AN_APP))
+    return _make_bucket(scope, limit.amount, limit.per_s, reserve)
+
+
+@lru_cache(maxsize=4096)  # every batch of a connection takes from the same
+def _make_bucket(scope: str, amount: int, per_s: float, reserve: float) -> Bucket:
+    kept = max(_LEAST_KEPT, amount * reserve) if reserve else 0.0
+    kept = max(0.0, min(kept, amount / 2 - 1))  # a batch waits for half a bucket at most
+    return Bucket(scope, amount, _ms(per_s), kept=kept, in_turn=scope.startswith(_OF_AN_APP))
 
 
 def _ms(seconds: float) -> int:

@@ -10,6 +10,7 @@ it belongs to a target (a group), all rows of a call meet it, and the token alon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from worker.graph.causes import HoldKind, Kind, OperationRules, Verdict
 
@@ -23,8 +24,10 @@ def blame(rules: OperationRules, verdicts: Sequence[Verdict], roles: frozenset[s
     """Return the verdicts of one batch, each 403 being the channel's trouble or its row's. `roles`:
     of the token that the batch was sent with; None: it does not show them.
     """
+    if rules.protected is None:
+        return list(verdicts)
     forbidden = [verdict.hold is HoldKind.PERMISSION for verdict in verdicts]
-    if rules.protected is None or True not in forbidden or rules.is_granted(roles) is False:
+    if True not in forbidden or rules.is_granted(roles) is False:
         return list(verdicts)
     whole_target = rules.rule(rules.protected).whole_target
     if whole_target and rules.is_granted(roles) is None:
@@ -34,7 +37,7 @@ def blame(rules: OperationRules, verdicts: Sequence[Verdict], roles: frozenset[s
         return list(verdicts)
     cause, message = rules.protected.value, rules.explain(rules.protected)
     return [
-        verdict._replace(kind=Kind.FAILED, hold=None, message=message, cause=cause, whole_target=whole_target)
+        replace(verdict, kind=Kind.FAILED, hold=None, message=message, cause=cause, whole_target=whole_target)
         if is_forbidden
         else verdict
         for verdict, is_forbidden in zip(verdicts, forbidden, strict=True)

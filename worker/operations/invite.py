@@ -8,6 +8,7 @@ https://learn.microsoft.com/graph/api/resources/invitedusermessageinfo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from config.mail import OWN
@@ -138,10 +139,10 @@ class Invite(Operation):
         sponsors = [sponsor["id"] for sponsor in (call.request.body or {}).get("invitedUserSponsors", ())]
         if sponsors and verdict.kind is Kind.FAILED and "sponsor" in verdict.raw.lower():
             self._leave_out(sponsors)
-            return verdict._replace(kind=Kind.AGAIN, cause="sponsors_not_taken")
+            return replace(verdict, kind=Kind.AGAIN, cause="sponsors_not_taken")
         if verdict.hold is not HoldKind.PERMISSION or asked.row.get("user_type") != "Member":
             return verdict
-        return verdict._replace(kind=Kind.FAILED, hold=None, message=_NO_MEMBERS)
+        return replace(verdict, kind=Kind.FAILED, hold=None, message=_NO_MEMBERS)
 
     def _sponsors(self, asked: Asked) -> tuple[str, ...]:
         """Return the ids of sponsors that go with the invitation; the others are set afterwards."""

@@ -9,6 +9,7 @@ https://learn.microsoft.com/entra/external-id/troubleshoot
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from worker.graph.batch import GraphAnswer
@@ -151,20 +152,22 @@ def read_invitation(answer: GraphAnswer) -> Verdict:
     user_id = text_of(user.get("id")) if isinstance(user, dict) else ""
     request_id = answer.headers.get("request-id", "")[:100]
     if user_id and body.get("status") != "Error":
-        return Verdict(
+        return Verdict(  # by place, as `build_outcome` does
             Kind.DONE,
-            message="Invited.",
-            status=answer.status,
-            request_id=request_id,
-            user_id=user_id,
-            invitation_id=invitation_id if isinstance(invitation_id, str) else "",
-            redeem_url=redeem_url if isinstance(redeem_url, str) else "",
+            "",  # no code
+            "Invited.",
+            "",  # nothing raw
+            answer.status,
+            request_id,
+            user_id,
+            invitation_id if isinstance(invitation_id, str) else "",
+            redeem_url if isinstance(redeem_url, str) else "",
         )
     if user_id:  # "Error" is a documented value of invitation.status; what becomes of the guest is not documented
         verdict = decide_lost(INVITE, answer, "invitation_error", "Graph took the invitation, but marked it as failed")
     else:
         verdict = decide_lost(INVITE, answer, "no_invitation", "Graph reported success without an invitation")
-    return verdict._replace(user_id=user_id, status=answer.status, request_id=request_id)
+    return replace(verdict, user_id=user_id, status=answer.status, request_id=request_id)
 
 
 INVITE = OperationRules(

@@ -10,6 +10,7 @@ https://learn.microsoft.com/graph/api/user-sendmail
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from worker.graph.batch import Fate, GraphAnswer
@@ -96,7 +97,7 @@ def _judge_mailbox(answer: GraphAnswer, email: str) -> Verdict:
     """Judge as any call to Graph, but that what may have been done is in doubt."""
     verdict = decide(MAIL, answer, email=email)
     is_doubtful = verdict.kind is Kind.IN_DOUBT or verdict.maybe_processed
-    return verdict._replace(kind=Kind.IN_DOUBT, message=IN_DOUBT, maybe_processed=False) if is_doubtful else verdict
+    return replace(verdict, kind=Kind.IN_DOUBT, message=IN_DOUBT, maybe_processed=False) if is_doubtful else verdict
 
 
 def _judge_server(code: int, step: str, said: str, tried: int) -> Verdict:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from worker.addresses import fold_address
 from worker.graph.causes import HoldKind, Kind, Verdict
@@ -33,7 +32,8 @@ class Consequences:
     elapsed_s: float = 0.0  # from their mark to their answers
 
 
-class Judged(NamedTuple):
+@dataclass(slots=True)
+class Judged:
     """A row's verdict, and the wholes that it may speak for: the address's domain, the target."""
 
     email: str
@@ -126,17 +126,18 @@ def build_outcome(
     a row in doubt stays so. `told`: of one that was done.
     """
     if verdict.kind is Kind.DONE:  # nearly always
-        return Outcome(
+        return Outcome(  # by place: names would make it twice as dear, and there is one for every row
             index,
             RowState.DONE,
-            user_id=verdict.user_id,
-            invitation_id=verdict.invitation_id,
-            redeem_url=verdict.redeem_url,
-            mail=mail,
-            message=told,
-            request_id=verdict.request_id or request_id,
-            attempts=attempt,
-            at_ms=at_ms,
+            verdict.user_id,
+            verdict.invitation_id,
+            verdict.redeem_url,
+            mail,
+            "",  # no code
+            told,
+            verdict.request_id or request_id,
+            attempt,
+            at_ms,
         )
     letter = _FINAL.get(verdict.kind)
     lost = verdict.kind is Kind.IN_DOUBT

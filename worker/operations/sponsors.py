@@ -7,6 +7,7 @@ that are not are added one by one. https://learn.microsoft.com/graph/api/user-po
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from worker.graph.batch import BATCH_LIMIT, GraphRequest
@@ -77,7 +78,7 @@ class Sponsors(Step):
         if verdict.cause != SponsorCause.NOT_THERE_YET or not is_sponsor:
             return verdict
         gone = SponsorCause.GONE
-        return verdict._replace(kind=Kind.FAILED, message=self.rules.explain(gone), cause=gone.value)
+        return replace(verdict, kind=Kind.FAILED, message=self.rules.explain(gone), cause=gone.value)
 
 
 def read_sponsors(answer: GraphAnswer) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from worker.directory.lookups import LookUps
@@ -292,8 +293,9 @@ class ChunkRun:
             services.latencies.learn(connection.name, exchange.elapsed_s)
         services.meters.batch(connection.name, len(grant.rows), exchange.elapsed_s)
         services.meters.answers(connection.name, self._operation.name, exchange.answers.values())
-        answer_of = {row: (call, exchange.answers[call.request.id]) for call in calls for row in call.rows}
-        verdicts = [self._operation.judge(asked[row.index], *answer_of[row.index]) for row in grant.rows]
+        judge, answers = self._operation.judge, exchange.answers
+        verdict_of = {row: judge(asked[row], call, answers[call.request.id]) for call in calls for row in call.rows}
+        verdicts = [verdict_of[row.index] for row in grant.rows]
         verdicts = blame(self._operation.rules, verdicts, token.roles if token else None)
         judged, outcomes = self._end(grant, asked, verdicts, exchange.client_request_id, may_read=may_read)
         refusals = Refusals(connection.refusals_in_a_row, connection.refused_share, mark_refusals(judged))
@@ -308,11 +310,11 @@ class ChunkRun:
                 elapsed_s=loop.time() - marked_s,
             )
         later = (Kind.LATER, Kind.IN_DOUBT) if self._operation.looks_in_bin else (Kind.LATER,)
-        self._aside.update(
-            (row.index, Stop(Rest.LATER, one.verdict.retry_after_s or _BUSY_S))
+        self._aside |= {
+            row.index: Stop(Rest.LATER, one.verdict.retry_after_s or _BUSY_S)
             for row, one in zip(grant.rows, judged, strict=True)
             if one.verdict.kind in later
-        )
+        }
         self._known |= any(verdict.cause != NOT_THERE_YET for verdict in verdicts)
         self._wait_together(list(asked))
         found = sum_up(judged)
@@ -341,7 +343,7 @@ class ChunkRun:
                 if isinstance(later, Stop):
                     self._aside[one.index] = later
                 else:
-                    verdict = verdict._replace(kind=Kind.FAILED, code=later.code, message=later.message)
+                    verdict = replace(verdict, kind=Kind.FAILED, code=later.code, message=later.message)
             judged.append(Judged(one.row["email"], verdict, one.target.id if one.target else ""))
             outcomes.append(
                 build_outcome(
@@ -379,16 +381,16 @@ class ChunkRun:
         rows, letters, attempts, silent = lease.rows, lease.letters, lease.attempts, RowState.PENDING_SILENT
         along, links, targets = self._along, self._links, self._comparing.targets
         return {
-            i: Asked(
+            i: Asked(  # by place: names would make it twice as dear, and there is one for every row
                 i,
                 rows[i],
                 users.get(i),
-                silent=letters[i] == silent,
-                target=targets.get(rows[i].get("target") or "") if targets else None,
-                tried=int(attempts[i]),
-                unsure=i in unsure,
-                along=along.get(i, ()),
-                redeem_url=links.get(i, ""),
+                letters[i] == silent,
+                targets.get(rows[i].get("target") or "") if targets else None,
+                int(attempts[i]),
+                i in unsure,
+                along.get(i, ()),
+                links.get(i, ""),
             )
             for i in indexes
         }

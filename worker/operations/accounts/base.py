@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -147,9 +148,9 @@ class Account(Step):
 
     def judge(self, asked: Asked, call: Call, answer: GraphAnswer) -> Verdict:
         """Judge by Graph's answer."""
-        verdict = decide(self.rules, answer, email=asked.row["email"])._replace(user_id=asked.user_id)
+        verdict = replace(decide(self.rules, answer, email=asked.row["email"]), user_id=asked.user_id)
         if self.finds_out_gone and verdict.cause == AccountCause.GONE and asked.tried < _MOST_TRIES:
-            return verdict._replace(kind=Kind.LATER, retry_after_s=_LOOK_AGAIN_S)
+            return replace(verdict, kind=Kind.LATER, retry_after_s=_LOOK_AGAIN_S)
         return verdict
 
 

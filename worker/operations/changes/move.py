@@ -118,13 +118,13 @@ class Move(Reset):
         if call.request.method == "POST":
             verdict = decide(self.rules, answer, email=email)
             is_refused = verdict.kind is Kind.FAILED
-            return verdict._replace(message=f"{_HALF} {verdict.message}") if is_refused else verdict
+            return replace(verdict, message=f"{_HALF} {verdict.message}") if is_refused else verdict
         verdict = decide(ADDRESS, answer, email=email)
         if verdict.kind is Kind.DONE:
             wait_s = min(_MOST_S, _LEAST_S * 2 ** min(asked.tried, 5))
-            return verdict._replace(kind=Kind.LATER, cause="address_written", message=_WRITTEN, retry_after_s=wait_s)
+            return replace(verdict, kind=Kind.LATER, cause="address_written", message=_WRITTEN, retry_after_s=wait_s)
         # Nobody is reset by it, so it is not looked up but written again
-        return verdict._replace(kind=Kind.RETRY) if verdict.kind is Kind.IN_DOUBT else verdict
+        return replace(verdict, kind=Kind.RETRY) if verdict.kind is Kind.IN_DOUBT else verdict
 
     def resolve_unshown(
         self, row: Row, user: DirectoryUser | None, connection: Connection, *, looked: bool

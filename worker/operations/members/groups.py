@@ -67,11 +67,11 @@ class Groups(Membership):
         if verdict.cause == GroupCause.NOT_THERE_YET:
             if asked.user_id in named or (asked.row.get("new") and asked.tried < _TOGETHER):
                 return verdict
-            return verdict._replace(kind=Kind.AGAIN, apart=named.isdisjoint(_guests_of(call)))
+            return replace(verdict, kind=Kind.AGAIN, apart=named.isdisjoint(_guests_of(call)))
         if verdict.kind is Kind.ALREADY:  # whoever is a member is found by reading, once (`compare`)
-            return verdict._replace(kind=Kind.AGAIN, apart=asked.tried > 0)
+            return replace(verdict, kind=Kind.AGAIN, apart=asked.tried > 0)
         if verdict.kind is Kind.FAILED:
-            return verdict._replace(kind=Kind.AGAIN, apart=True)
+            return replace(verdict, kind=Kind.AGAIN, apart=True)
         return verdict
 
 

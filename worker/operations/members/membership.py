@@ -5,6 +5,7 @@ should be already, and how a refusal speaks of the target.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -66,13 +67,18 @@ class Membership(Step):
     def name_target(self, asked: Asked, verdict: Verdict) -> Verdict:
         """Put the target's name into a sentence."""
         name = (asked.target.title or asked.target.name) if asked.target else "the target"
-        return verdict._replace(message=verdict.message.replace("{target}", name), user_id=asked.user_id)
+        return replace(verdict, message=verdict.message.replace("{target}", name), user_id=asked.user_id)
 
     def explain(self, asked: Asked, cause: StrEnum, verdict: Verdict) -> Verdict:
         """Return what an answer means by another cause than its wording gives away."""
         rule = self.rules.rule(cause)
-        told = verdict._replace(
-            kind=rule.kind, message=rule.message, hold=rule.hold, whole_target=rule.whole_target, cause=cause.value
+        told = replace(
+            verdict,
+            kind=rule.kind,
+            message=rule.message,
+            hold=rule.hold,
+            whole_target=rule.whole_target,
+            cause=cause.value,
         )
         return self.name_target(asked, told)
 

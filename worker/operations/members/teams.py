@@ -8,6 +8,7 @@ https://learn.microsoft.com/graph/api/conversationmembers-add
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from worker.graph.batch import Fate, GraphAnswer, GraphRequest
@@ -65,7 +66,7 @@ class Teams(Membership):
         if own is not answer and own.fate is Fate.LOST and asked.tried >= _MOST_SILENT:
             return self.explain(asked, GroupCause.UNSAID, verdict)
         if own is answer and verdict.kind is Kind.FAILED and not verdict.whole_target and len(call.rows) > 1:
-            return verdict._replace(kind=Kind.AGAIN, apart=True)
+            return replace(verdict, kind=Kind.AGAIN, apart=True)
         return verdict
 
 
@@ -92,6 +93,6 @@ def _own_part(answer: GraphAnswer, guest: str) -> GraphAnswer:
         return answer if answer.status == 200 and not values else missing
     error = own.get("error")
     if not isinstance(error, dict):
-        return answer._replace(body=own)
+        return replace(answer, body=own)
     status = _STATUS_OF.get(str(error.get("code")).replace("_", "").lower(), 400)
-    return answer._replace(status=status, body={"error": error})
+    return replace(answer, status=status, body={"error": error})
