@@ -339,7 +339,7 @@ async def _invalidate(connection: object, token: object) -> None:
     """Nothing to forget."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_order_of_events_mails_twice_misreports_or_loses_a_guest(valkey_url: str) -> None:
     """Nobody who is in the tenant is mailed, unless on purpose and once; a row says what happened;
     who was deleted can come back.

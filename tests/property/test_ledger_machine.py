@@ -375,7 +375,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert view.counts.pending == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_order_of_events_loses_or_doubles_a_row(valkey_url: str) -> None:
     """Every row has one state, is sent again only when its last attempt is resolved, and every job
     ends.

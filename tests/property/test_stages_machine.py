@@ -315,7 +315,7 @@ def _items(rows: list[dict[str, Any]]) -> list[tuple[int, str]]:
     return [(row.get("row", id(row)), row.get("target", "")) for row in rows]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_order_of_events_loses_or_doubles_an_item(valkey_url: str) -> None:
     """Every guest who is there has each of their items once, and every job ends with its stages."""
     StagesMachine.url = valkey_url
