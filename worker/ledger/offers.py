@@ -7,7 +7,6 @@ Each method is one Lua script (`scripts/tick.lua`, `heal.lua`, `offer_chunk.lua`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -15,7 +14,7 @@ from worker.errors import LedgerTooNew
 from worker.graph.batch import BATCH_LIMIT
 from worker.ledger.keys import SCHEMA, Keys
 from worker.ledger.model import Lane, Ticket
-from worker.ledger.scripts import Scripts, to_ms
+from worker.ledger.scripts import InLedger, to_ms
 
 OFFER_S = 15.0
 """An offer nobody claims within this time is made again."""
@@ -37,15 +36,13 @@ class Tick:
     unclaimed: int
 
 
-class Offers:
+class Offers(InLedger):
     """Offers of chunks, over one Redis client."""
 
     def __init__(self, client: Redis, keys: Keys, *, lease_s: float, settle_s: float) -> None:
-        self.client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self.keys = keys
+        super().__init__(client, keys)
         self.lease_s = lease_s
         self.settle_s = settle_s
-        self._scripts = Scripts(client)
 
     async def tick(self, worker: str, seats: int, *, most: int = MOST_OFFERS) -> Tick:
         """Free what has expired and offer at most so many chunks for the seats that are free.
@@ -53,33 +50,15 @@ class Offers:
 
         Raises `LedgerTooNew`, with nothing touched, when a newer usher works in this ledger.
         """
-        k = self.keys
+        k = self._keys
         reply = await self._scripts["tick"](
             keys=[
-                k.workers(),
-                k.worker_seats(),
-                k.leases(),
-                k.offers(),
-                k.due(),
-                k.due_now(),
-                k.due_doubts(),
-                k.seats_of(),
-                k.offered_of(),
-                k.fence(),
-                k.hold_all(),
-                k.schema(),
-                k.gathering(),
+                *(k.workers(), k.worker_seats(), k.leases(), k.offers(), k.due(), k.due_now(), k.due_doubts()),
+                *(k.seats_of(), k.offered_of(), k.fence(), k.hold_all(), k.schema(), k.gathering()),
             ],
             args=[
-                k.prefix,
-                worker,
-                seats,
-                to_ms(WORKER_TTL_S),
-                to_ms(OFFER_S),
-                to_ms(self.settle_s),
-                most if seats else 0,
-                BATCH_LIMIT,
-                SCHEMA,
+                *(k.prefix, worker, seats, to_ms(WORKER_TTL_S), to_ms(OFFER_S), to_ms(self.settle_s)),
+                *(most if seats else 0, BATCH_LIMIT, SCHEMA),
             ],
         )
         if reply[0] == -2:
@@ -94,23 +73,11 @@ class Offers:
         """Put right what can be derived from the rest; whoever comes first does it for all. Returns
         what was wrong, None if too soon.
         """
-        k = self.keys
+        k = self._keys
         reply: int | None = await self._scripts["heal"](
             keys=[
-                k.healed(),
-                k.connections(),
-                k.due(),
-                k.due_now(),
-                k.due_doubts(),
-                k.leases(),
-                k.offers(),
-                k.seats_of(),
-                k.offered_of(),
-                k.hold_all(),
-                k.workers(),
-                k.loading(),
-                k.notices(),
-                k.gathering(),
+                *(k.healed(), k.connections(), k.due(), k.due_now(), k.due_doubts(), k.leases(), k.offers()),
+                *(k.seats_of(), k.offered_of(), k.hold_all(), k.workers(), k.loading(), k.notices(), k.gathering()),
             ],
             args=[k.prefix, to_ms(HEAL_EVERY_S), to_ms(self.lease_s), to_ms(OFFER_S), to_ms(self.settle_s)],
         )
@@ -118,7 +85,7 @@ class Offers:
 
     async def make(self, job: str, chunk: int, connection: str, lane: Lane) -> Ticket | None:
         """Offer one chunk to the caller itself; None when it is not waiting to be sent."""
-        k = self.keys
+        k = self._keys
         ticket = await self._scripts["offer_chunk"](
             keys=[k.offers(), k.seats_of(), k.offered_of(), k.fence(), k.job(job), k.chunk(job, chunk)],
             args=[k.prefix, job, chunk, connection, lane.value, to_ms(OFFER_S)],
@@ -127,4 +94,4 @@ class Offers:
 
     async def is_begun(self, job: str) -> bool:
         """Whether a job's first chunk is offered or leased right now."""
-        return await self.client.hget(self.keys.chunk(job, 0), "ph") in (b"o", b"l")
+        return await self._client.hget(self._keys.chunk(job, 0), "ph") in (b"o", b"l")
