@@ -18,6 +18,7 @@ from worker.ledger.gates import WHOLE, HoldReason
 from worker.ledger.guests.last_seen import Sighting, read_sighting
 from worker.ledger.offers import WORKER_TTL_S
 from worker.ledger.quota import Bucket
+from worker.ledger.scripts import InLedger
 from worker.ledger.stages import is_stage
 from worker.ledger.timetable import Timetable
 from worker.operations.operation import Channel
@@ -84,12 +85,11 @@ class Snapshot:
     """By connection, what was last seen of its tenant."""
 
 
-class Observer:
+class Observer(InLedger):
     """Looks at the ledger again and again."""
 
     def __init__(self, client: Redis, keys: Keys, settings: Callable[[], Settings]) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._keys = keys
+        super().__init__(client, keys)
         self._settings = settings
         self._timetable = Timetable(client, keys)
         self._tenants = Tenants(client, keys)

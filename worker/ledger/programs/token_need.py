@@ -11,17 +11,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
+from worker.ledger.scripts import InLedger
 from worker.store.client import OUTAGE, read_time_ms
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from config.settings import Settings
-    from worker.ledger.keys import Keys
 
 log = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 1.0
@@ -33,25 +31,21 @@ NOBODY: Final = (
 """Why nothing is taken from a program then."""
 
 
-class TokenNeed:
+class TokenNeed(InLedger):
     """The need of one ledger's programs for a token."""
-
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client: Any = client  # Any: redis-py's types say bytes or text of every reply; ours are bytes
-        self._key = keys.tokens_needed()
 
     async def note(self) -> None:
         """Note that programs need a token from now on; where they do already, it stays as it is."""
-        await self._client.set(self._key, await read_time_ms(self._client), nx=True)
+        await self._client.set(self._keys.tokens_needed(), await read_time_ms(self._client), nx=True)
 
     async def since(self) -> datetime | None:
         """Return since when programs need a token, None where they need none."""
-        at_ms = await self._client.get(self._key)
+        at_ms = await self._client.get(self._keys.tokens_needed())
         return None if at_ms is None else datetime.fromtimestamp(int(at_ms) / 1000, UTC)
 
     async def waive(self) -> bool:
         """Say that programs need no token. False: they needed none."""
-        return bool(await self._client.delete(self._key))
+        return bool(await self._client.delete(self._keys.tokens_needed()))
 
 
 async def keep_noted(need: TokenNeed, settings: Callable[[], Settings]) -> None:
