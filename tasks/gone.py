@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from config.connections import SANDBOX
 from tasks.connections import faulty_names
@@ -55,7 +55,7 @@ async def find_gone(services: Services) -> list[GoneConnection]:
     """Return them by name; none while nobody knows which there are."""
     if services.settings().unread:
         return []
-    client: Any = services.client  # redis-py's types say bytes or text of every reply; ours are bytes
+    client = services.client
     found = {split_channel(raw.decode())[0] for raw in await client.smembers(services.keys.connections())}
     settings = services.settings()
     gone = found - {NOBODYS, SANDBOX, *settings.connections, *faulty_names(settings)}

@@ -11,9 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING, Any
 
 from config.connections import SANDBOX
 from config.errors import ConfigError, UnknownConnection
@@ -58,7 +56,7 @@ class Services:
     """The opened parts. `settings()` is always the present configuration."""
 
     settings: Callable[[], Settings]
-    client: Redis
+    client: Any  # redis-py's types say bytes or text of every reply; ours are bytes
     keys: Keys
     ledger: Ledger
     jobs: Jobs

@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from config.connections import split_chosen
 from config.errors import ConfigError
@@ -129,7 +129,7 @@ async def was_known(services: Services, name: str) -> bool:
 
 async def forget_connection(services: Services, held: Held) -> Gone:
     """Remove all that was found. Killed half-way, and called again, it does the rest."""
-    gone, keys, client = Gone(), services.keys, _anyone(services)
+    gone, keys, client = Gone(), services.keys, services.client
     timetable = Timetable(services.client, keys)
     tables = await _schedules(services, timetable)
     for schedule in held.schedules:
@@ -164,15 +164,11 @@ async def _schedules(services: Services, timetable: Timetable) -> dict[str, str]
     return {name: schedule.connection or "" for name, schedule in known.items()}
 
 
-def _anyone(services: Services) -> Any:
-    return services.client  # redis-py's types say bytes or text of every reply; ours are bytes
-
-
 async def _need_idle(services: Services, name: str) -> None:
     """Raise `LedgerBusy` while a worker has an offer or a lease of the connection."""
     keys = services.keys
     for table in (keys.offers(), keys.leases()):
-        async for ticket, _ in _anyone(services).zscan_iter(table, match=f"*:{name}*", count=1000):
+        async for ticket, _ in services.client.zscan_iter(table, match=f"*:{name}*", count=1000):
             if split_channel(ticket.decode().split(":")[3])[0] == name:
                 raise LedgerBusy(
                     f"A worker still has rows of connection {name} in hand, so nothing was changed: say it again in a"
@@ -182,7 +178,7 @@ async def _need_idle(services: Services, name: str) -> None:
 
 async def _channels(services: Services, name: str) -> list[str]:
     """Return the channels of a connection of which something is known."""
-    client, start = _anyone(services), services.keys.connection("")
+    client, start = services.client, services.keys.connection("")
     found = {raw.decode() for raw in await client.smembers(services.keys.connections())}
     async for raw in client.scan_iter(match=f"{literal(start + name)}*", count=1000):
         found.add(raw.decode().removeprefix(start).partition(":")[0])
@@ -193,7 +189,7 @@ async def _tenants(services: Services, name: str, channels: Iterable[str], tenan
     """Return every key of the connection's tenant: as the configuration has it, as its jobs left it
     behind, as somebody says; by its id and by the domains that it was found by.
     """
-    client, keys = _anyone(services), services.keys
+    client, keys = services.client, services.keys
     found = {raw.decode() for one in channels if (raw := await client.hget(keys.connection(one), "tenant"))}
     await services.tenants.recall()
     with suppress(ConfigError):  # no longer configured
@@ -211,7 +207,7 @@ def _keys_of(services: Services, connection: Connection) -> set[str]:
 
 async def _forget_tenant(services: Services, tenants: frozenset[str]) -> int:
     """Remove what is kept by the tenant. Returns how many keys that were."""
-    client, keys = _anyone(services), services.keys
+    client, keys = services.client, services.keys
     aliases = [raw.decode() for one in tenants if (raw := await client.hget(keys.index_names(), one))]
     removed = 0
     for tenant in {*tenants, *aliases}:
@@ -226,14 +222,14 @@ async def tenant_keys(services: Services, tenant: str) -> AsyncIterator[str]:
     """Yield the names of the keys that belong to a tenant's key, and to the clients in it."""
     prefix = services.keys.prefix
     own = re.compile(rf"{re.escape(prefix)}:{_OF_TENANT}:{re.escape(tenant)}(?:[:/].*)?", re.DOTALL)
-    async for raw in _anyone(services).scan_iter(match=f"{literal(prefix)}:*{literal(tenant)}*", count=1000):
+    async for raw in services.client.scan_iter(match=f"{literal(prefix)}:*{literal(tenant)}*", count=1000):
         if own.fullmatch(raw.decode()):
             yield raw.decode()
 
 
 async def _forget_counts(services: Services, name: str) -> int:
     """Take the connection out of what workers counted."""
-    client, key = _anyone(services), services.keys.meters()
+    client, key = services.client, services.keys.meters()
     fields = [
         raw
         async for raw, _ in client.hscan_iter(key, match=f"*|{literal(name)}*", count=1000)
@@ -244,7 +240,7 @@ async def _forget_counts(services: Services, name: str) -> int:
 
 async def _forget_channels(services: Services, held: Held) -> int:
     """Remove the connection's gates, counts and notes, and its channels from all tables."""
-    client, keys, removed = _anyone(services), services.keys, 0
+    client, keys, removed = services.client, services.keys, 0
     for channel in {*held.channels, held.name}:
         for table in (keys.due(), keys.due_now(), keys.due_doubts()):
             await client.zrem(table, channel)
@@ -263,6 +259,6 @@ async def _unlink(services: Services, names: AsyncIterator[str]) -> int:
     async for name in names:
         part.append(name)
         if len(part) == _AT_ONCE:
-            removed += await _anyone(services).unlink(*part)
+            removed += await services.client.unlink(*part)
             part = []
-    return removed + (await _anyone(services).unlink(*part) if part else 0)
+    return removed + (await services.client.unlink(*part) if part else 0)

@@ -55,7 +55,7 @@ async def forget_runs(services: Services, about: Mentioned, tables: Mapping[str,
     """Remove what runs tell of a connection. `tables`: of each schedule that is known, which
     connections it is for, '' for all. Returns of how many schedules something went.
     """
-    client: Any = services.client
+    client = services.client
     others = [*services.settings().connections]
     rounds = {schedule for schedule, chosen in tables.items() if means_several(chosen)}
     touched = 0
@@ -82,7 +82,7 @@ async def forget_runs(services: Services, about: Mentioned, tables: Mapping[str,
 
 async def _leave_rounds(services: Services, schedule: str, connection: str) -> None:
     """Take a connection out of what is kept of a schedule over several."""
-    client: Any = services.client
+    client = services.client
     await client.hdel(services.keys.schedule_latest(schedule), connection)
     key = services.keys.schedule_members(schedule)
     members = orjson.loads(await client.get(key) or "[]")
@@ -103,7 +103,7 @@ async def forget_notices(services: Services, name: str) -> int:
     """Remove what nobody has taken yet of what was to be told of a connection, and of no job of
     it. Returns how many those were.
     """
-    client: Any = services.client
+    client = services.client
     notices, removed = Notices(services.client, services.keys), 0
     for raw in await client.zrange(services.keys.notices(), 0, -1):
         kept = await notices.read(raw.decode())
@@ -115,7 +115,7 @@ async def forget_notices(services: Services, name: str) -> int:
 
 async def _runs(services: Services) -> AsyncIterator[tuple[str, str]]:
     """Yield each key with runs, and whose they are (`run_of`)."""
-    client: Any = services.client
+    client = services.client
     before, after = services.keys.schedule_runs("*").split("*")
     async for raw in client.scan_iter(match=f"{literal(before)}*{after}", count=1000):
         key = raw.decode()
