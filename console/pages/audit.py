@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from console.access.viewer import Role
-from console.pages.page import Page, page_for
+from console.pages.page import Viewing
 from worker.ledger.audit.trail import KINDS, event_line
 
 router = APIRouter(include_in_schema=False)
-Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
 _SHOWN: Final = 200
 _DAYS: Final = {"1": 1, "7": 7, "30": 30, "365": 365}
 _DIGEST: Final = 64

@@ -5,15 +5,14 @@ ends; checked, held and reopened here.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from config.connections import SANDBOX
 from config.errors import ConfigError, UnknownConnection
-from console.access.viewer import Role
-from console.pages.page import Page, page_for
+from console.pages.page import Operating, Page, Viewing
 from console.pages.waiting import tell_gate
 from console.pages.wordings import N_
 from console.problems import Problem
@@ -23,8 +22,6 @@ from tasks.errors import Refusal
 from worker.metrics.snapshot import Observer
 
 router = APIRouter(include_in_schema=False)
-Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
-Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
 _SOON_DAYS: Final = 30
 QUOTAS: Final = {
     "invitations": N_("invitations to this tenant"),

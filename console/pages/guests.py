@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from config.connections import SANDBOX
@@ -21,7 +21,7 @@ from config.values import fold_domain, is_guid, parse_seconds
 from config.version import read_version
 from console.access.viewer import Role
 from console.pages.changing import look_at_change
-from console.pages.page import Page, page_for
+from console.pages.page import Page, Submitting, Viewing
 from console.pages.wordings import N_
 from console.problems import Problem
 from tasks.errors import ListError, Refusal
@@ -38,8 +38,6 @@ from worker.operations.registry import OPERATIONS
 from worker.store.client import read_time_ms
 
 router = APIRouter(include_in_schema=False)
-Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
-Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
 
 CHANGES: Final = ("remind", "reset", "enable", "disable", "delete")
 """What a page offers to do to guests, as far as this usher has the operation."""

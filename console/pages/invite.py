@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import IO, Annotated, Any, Final
+from typing import IO, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
 
 from config.connections import ALL, SANDBOX, TAG
-from console.access.viewer import Role
 from console.pages.asking import Given, clean_name, open_upload, read_reading
 from console.pages.found import tell_bad
 from console.pages.looking import Look, Stage, begin
-from console.pages.page import Page, page_for
+from console.pages.page import Page, Submitting
+from console.pages.wordings import N_
 from console.problems import Problem
 from console.v1.bodies import MOST_LIST
 from tasks.errors import InputError
@@ -35,7 +35,6 @@ from worker.ledger.lists.uploads import BLOCK_BYTES, Upload, Uploads
 router = APIRouter(include_in_schema=False)
 _LONGEST_TEXT: Final = 1 << 20
 _DEFAULT_FIELDS: Final = ("email", "display_name")
-Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
 
 
 @router.get("/invite")
@@ -222,11 +221,6 @@ def _quote(line: str) -> str:
 
 def _texts(form: FormData) -> dict[str, Any]:
     return {name: value for name, value in form.items() if isinstance(value, str)}
-
-
-def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
-    """Mark a text for the catalogues."""
-    return text
 
 
 _NOTHING: Final = N_("Choose a file, or write an address.")

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
@@ -22,7 +22,7 @@ from config.errors import ConfigError
 from console.access.viewer import Role
 from console.pages import wordings
 from console.pages.asking import clean_name
-from console.pages.page import Page, page_for
+from console.pages.page import Approving, Page, Submitting, Viewing
 from console.pages.reviewing import read_would, review
 from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
@@ -32,7 +32,6 @@ from tasks.guests.undoing import refuse_undo
 from tasks.jobs import approving, moving, retrying
 from tasks.jobs.finding import find_job
 from tasks.lists.options import ListOptions
-from tasks.messages.views import describe_job
 from tasks.results.reading import as_iterator, chosen_results
 from tasks.results.write import Wanted, write_results
 from tasks.rows.copied import open_copy
@@ -44,10 +43,6 @@ from worker.ledger.job_view import JobView
 from worker.ledger.lists.submissions import SUBMISSION
 
 router = APIRouter(include_in_schema=False)
-Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
-Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
-Approving = Annotated[Page, Depends(page_for(Role.APPROVE))]
-Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
 
 _A_PAGE: Final = 50
 _MOST_BACK: Final = 10_000
@@ -203,8 +198,6 @@ async def _show(page: Page, view: JobView, refused: str = "", status: int = 200,
 
 
 async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, Any]:
-    told = describe_job(view)
-    counts = [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)]
     waits = [] if view.ended else await find_waits(page, view)
     shown = await review(page, [view], looks=looks) if view.awaits_approval else None
     can_undo = page.viewer.can(Role.OPERATE) and _can_undo(view)
@@ -212,7 +205,7 @@ async def _now(page: Page, view: JobView, *, looks: bool = False) -> dict[str, A
         "can_undo": can_undo,
         "may_repeat": page.may_repeat(view),
         "view": view,
-        "counts": counts,
+        "counts": wordings.list_counts(view),
         "waits": waits,
         "review": shown,
         "not_before_ms": not_before_ms(page, view),
@@ -247,8 +240,7 @@ def _holds(record: Mapping[str, Any], needle: str) -> bool:
 
 
 def _outcomes(page: Page, view: JobView) -> list[tuple[str, str]]:
-    told = describe_job(view)
-    names = [name for name in wordings.OUTCOMES if isinstance(told.get(name), int)]
+    names = [name for name, _ in wordings.list_counts(view)]
     names += [name for name in ("done", "already") if view.stages and name not in names]
     return [(name, page.say(wordings.OUTCOMES[name])) for name in names]
 

@@ -1,7 +1,7 @@
 """A page is a template, filled for one viewer in one language.
 
 @router.get("/jobs")
-async def show(page: Page = Depends(page_for(Role.VIEW))) -> Response:
+async def show(page: Viewing) -> Response:
     return page.show("jobs.html", views=…)
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -105,6 +105,12 @@ def page_for(role: Role) -> Callable[..., Awaitable[Page]]:
         return Page(request, parts, viewer)
 
     return build
+
+
+Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
+Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
+Approving = Annotated[Page, Depends(page_for(Role.APPROVE))]
+Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
 
 
 def _frame(request: Request, viewer: Viewer | None, language: str, forms: Forms) -> dict[str, Any]:

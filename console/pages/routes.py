@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from console.access.viewer import Role
 from console.pages import audit, connections, guests, invite, jobs, schedules, submissions, undoing
 from console.pages.language import COOKIE, LANGUAGES
-from console.pages.page import Page, page_for
+from console.pages.page import Viewing
 
 STATIC: Final = Path(__file__).parent / "static"
 FILES: Final = ("usher.css", "usher.js", "usher.svg", "htmx.min.js", "example.csv")
@@ -25,7 +25,7 @@ for _part in (invite, undoing, jobs, submissions, guests, connections, schedules
 
 
 @router.get("/")
-async def start(page: Annotated[Page, Depends(page_for(Role.VIEW))]) -> Response:
+async def start(page: Viewing) -> Response:
     """Begin where the viewer can do most."""
     return page.go("/invite" if page.viewer.can(Role.SUBMIT) else "/jobs")
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from console.access.viewer import Role
-from console.pages.page import Page, page_for
+from console.pages.page import Operating, Page, Viewing
 from console.problems import Problem
 from tasks.telling.rounds import recall_runs
 from worker.ledger.timetable import Timetable, switch
 
 router = APIRouter(include_in_schema=False)
-Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
-Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
 _SHOWN_RUNS: Final = 5
 
 

@@ -4,16 +4,17 @@ waits, and what to do about all of them.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.datastructures import FormData
 
 from config.errors import ConfigError
-from console.access.viewer import Role
 from console.pages import wordings
-from console.pages.page import Page, page_for
+from console.pages.page import Approving, Page, Submitting, Viewing
 from console.pages.reviewing import MOST_FIELDS, read_would, review
 from console.pages.waiting import find_waits, not_before_ms
 from console.problems import Problem
@@ -21,7 +22,6 @@ from tasks.errors import ListError, Refusal
 from tasks.jobs import together
 from tasks.jobs.retrying import build_retry_of_all, choose_retried
 from tasks.jobs.submissions import Submission, find_submission, no_such_submission
-from tasks.messages.views import describe_job
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split
 from worker.errors import UsherError
@@ -30,9 +30,6 @@ from worker.ledger.job_view import JobView
 from worker.ledger.model import JobState
 
 router = APIRouter(include_in_schema=False)
-Viewing = Annotated[Page, Depends(page_for(Role.VIEW))]
-Submitting = Annotated[Page, Depends(page_for(Role.SUBMIT))]
-Approving = Annotated[Page, Depends(page_for(Role.APPROVE))]
 _VERBS: Final = {"pause": together.pause_all, "resume": together.resume_all, "cancel": together.cancel_all}
 
 
@@ -69,26 +66,14 @@ async def approve(page: Approving, submission: str, request: Request) -> Respons
     """Let each of its jobs run that waits for approval, of somebody else's submission, as it was
     looked at.
     """
-    found = await _find(page, submission)
     async with request.form(max_fields=MOST_FIELDS) as form:
-        would = {view.id: read_would(form, view.id) for view in found.views}
-    try:
-        await together.approve_all(page.services, found, page.viewer.person, would)
-    except (Refusal, UsherError) as refusal:
-        return await _show(page, await _find(page, submission), str(refusal), 409)
-    await _follow(page, found)
-    return page.go(f"/submissions/{found.id}")
+        return await _do_with(page, submission, lambda found: _approve(page, found, form))
 
 
 @router.post("/submissions/{submission}/retry")
 async def retry(page: Submitting, submission: str) -> Response:
     """Try again what failed in any of its jobs, as a new submission, and go on to that."""
-    found = await _find(page, submission)
-    try:
-        again = await _retry(page, found)
-    except (Refusal, ListError, ConfigError, UsherError) as refusal:
-        return await _show(page, found, str(refusal), 409)
-    return page.go(f"/submissions/{again}")
+    return await _do_with(page, submission, lambda found: _retry(page, found))
 
 
 @router.post("/submissions/{submission}/{verb}")
@@ -96,14 +81,32 @@ async def move(page: Submitting, submission: str, verb: str) -> Response:
     """Pause its jobs, let them go on, or cancel the rest of them."""
     if verb not in _VERBS:
         raise Problem(404, "There is nothing at this address.")
-    found = await _find(page, submission)
+    return await _do_with(page, submission, lambda found: _move(page, found, verb))
+
+
+async def _do_with(page: Page, submission: str, work: Callable[[Submission], Awaitable[str]]) -> Response:
+    """Do something with a submission, and go on to the one that came of it; a refusal is told
+    beside it.
+    """
     try:
-        await _VERBS[verb](page.services, found)
-    except (Refusal, UsherError) as refusal:
+        other = await work(await _find(page, submission))
+    except (Refusal, ListError, ConfigError, UsherError) as refusal:
         return await _show(page, await _find(page, submission), str(refusal), 409)
+    return page.go(f"/submissions/{other}")
+
+
+async def _approve(page: Page, submission: Submission, form: FormData) -> str:
+    would = {view.id: read_would(form, view.id) for view in submission.views}
+    await together.approve_all(page.services, submission, page.viewer.person, would)
+    await _follow(page, submission)
+    return submission.id
+
+
+async def _move(page: Page, submission: Submission, verb: str) -> str:
+    await _VERBS[verb](page.services, submission)
     if verb == "resume":
-        await _follow(page, found)
-    return page.go(f"/submissions/{found.id}")
+        await _follow(page, submission)
+    return submission.id
 
 
 async def _retry(page: Page, submission: Submission) -> str:
@@ -175,14 +178,13 @@ def _approvers(submission: Submission) -> str:
 async def _now(page: Page, submission: Submission, *, looks: bool = False) -> dict[str, Any]:
     total = submission.total
     waiting = [view for view in submission.views if view.awaits_approval]
-    told = describe_job(total)
     is_quiet = total.state is JobState.RUNNING  # else each line says what its job waits for
     return {
         "submission": submission,
         "view": total,
         "lines": [await _line(page, view) for view in submission.views],
         "not_before_ms": not_before_ms(page, *submission.going_on),
-        "counts": [(name, told[name]) for name in wordings.OUTCOMES if isinstance(told.get(name), int)],
+        "counts": wordings.list_counts(total),
         "waits": await find_waits(page, total) if is_quiet and not total.ended else [],
         "awaits_approval": waiting,
         "review": await review(page, waiting, looks=looks) if waiting else None,

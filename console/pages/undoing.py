@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import IO, Annotated
+from typing import IO
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from config.version import read_version
-from console.access.viewer import Role
 from console.pages.changing import look_at_change
 from console.pages.jobs import do_with
-from console.pages.page import Page, page_for
+from console.pages.page import Operating, Page
 from tasks.errors import Refusal
 from tasks.guests.undoing import copy_done, read_undone, refuse_undo
 from tasks.jobs.tenant import refuse_other_tenant
@@ -22,7 +21,6 @@ from tasks.submit import drop, new_job_id, start
 from worker.ledger.job_view import JobView
 
 router = APIRouter(include_in_schema=False)
-Operating = Annotated[Page, Depends(page_for(Role.OPERATE))]
 
 
 @router.post("/jobs/{job}/undo")

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from tasks.messages.views import describe_job
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import JobState
+
+if TYPE_CHECKING:
+    from worker.ledger.job_view import JobView
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -159,3 +163,9 @@ _FIELD_OF: Final = {
 def as_fields(sentence: object) -> str:
     """Return a sentence that names options of the command with the names of the pages' fields."""
     return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[0]), str(sentence))
+
+
+def list_counts(view: JobView) -> list[tuple[str, int]]:
+    """Return a job's rows by how they ended, in the order of `OUTCOMES`: those that it may have."""
+    told = describe_job(view)
+    return [(name, told[name]) for name in OUTCOMES if isinstance(told.get(name), int)]
