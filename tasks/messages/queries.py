@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,7 @@ MOST_RESULTS = 1000
 @app.task(name="usher.job", bind=True, ignore_result=False)
 def job(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return a job's state and counts: `job(id)`."""
-
-    def work() -> dict[str, Any]:
-        producer = runtime.run(find_sender(self.request, runtime.parts.services))
-        given = read_arguments("usher.job", args, kwargs)
-        wanted = take_text(given, "id")
-        refuse_unknown(given, ("id",))
-        return runtime.run(_job(producer, wanted))
-
-    return answer(work)
+    return _of_job(self, args, kwargs, _job)
 
 
 @app.task(name="usher.results", bind=True, ignore_result=False)
@@ -60,13 +53,20 @@ def cancel(self: Any, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Cancel a job: `cancel(id)`. Rows not yet sent are cancelled; rows on the wire end as what
     they are.
     """
+    return _of_job(self, args, kwargs, _cancel)
+
+
+def _of_job(
+    task: Any, args: Any, kwargs: Any, tell: Callable[[Producer | None, str], Coroutine[Any, Any, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Answer a message that brings the id of a job and nothing else."""
 
     def work() -> dict[str, Any]:
-        producer = runtime.run(find_sender(self.request, runtime.parts.services))
-        given = read_arguments("usher.cancel", args, kwargs)
+        producer = runtime.run(find_sender(task.request, runtime.parts.services))
+        given = read_arguments(task.name, args, kwargs)
         wanted = take_text(given, "id")
         refuse_unknown(given, ("id",))
-        return runtime.run(_cancel(producer, wanted))
+        return runtime.run(tell(producer, wanted))
 
     return answer(work)
 
