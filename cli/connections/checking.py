@@ -25,8 +25,7 @@ async def check_names(
 
     names, results = choose_connections(place.settings, wanted), []
     for name in names:
-        if place.is_built_in(name):
-            place.need_worker(name)  # the sandbox runs beside a worker
+        place.need_sandbox(name)
     brief = len(names) > MANY
     by_tenant = list_by_tenant(services) if brief else None
     for start in range(0, len(names), _AT_ONCE):

@@ -119,6 +119,6 @@ def open_tenants(terminal: Terminal, place: Place, services: Services, text: str
 
     several = means_several(text)
     names = place.settings.choose(text) if several else [text]
-    for name in filter(place.is_built_in, names):
-        place.need_worker(name)  # the sandbox runs beside a worker
+    for name in names:
+        place.need_sandbox(name)
     return Tenants(terminal, services, names, several)

@@ -150,8 +150,7 @@ async def _show_submission(
     if not accepted:
         return show_submission(terminal, services.settings(), submission)
     for view in submission.views:
-        if place.is_built_in(view.connection):
-            place.need_worker(view.connection)  # the sandbox runs beside a worker
+        place.need_sandbox(view.connection)
     since, unread = await count_accepted_of_all(
         services, submission.views, lambda n: terminal.count(f"{number(n)} guests looked up")
     )
@@ -166,8 +165,7 @@ async def _show_submission(
 async def _count_accepted(terminal: Terminal, place: Place, services: Services, view: JobView) -> Acceptance | str:
     """Return how many have accepted since, or a sentence why nobody can tell."""
     try:
-        if place.is_built_in(view.connection):
-            place.need_worker(view.connection)  # the sandbox runs beside a worker
+        place.need_sandbox(view.connection)
         return await count_accepted(services, view, lambda n: terminal.count(f"{number(n)} guests looked up"))
     except (UsherError, ConfigError) as error:
         return str(error)

@@ -65,10 +65,7 @@ async def switch_schedule(terminal: Terminal, place: Place, services: Services, 
         raise Refusal(f"Schedule {name} is switched off in the configuration (enabled = false): switch it on there.")
     planned = switch(planned, off=off, now=datetime.now(UTC))
     await timetable.put(planned)
-    if off:
-        await services.trail.note("schedule.disabled", schedule=name)
-    else:
-        await services.trail.note("schedule.enabled", schedule=name)
+    await services.trail.note("schedule.disabled" if off else "schedule.enabled", schedule=name)
     said = f"Schedule {name} fires no more. To switch it on again: usher schedules enable {name}"
     return _finish(terminal, planned, said if off else f"Schedule {name} is on. {_next_words(planned)}")
 
@@ -91,8 +88,8 @@ async def run_schedule(terminal: Terminal, place: Place, services: Services, nam
     timetable = Timetable(services.client, services.keys)
     planned = await find_schedule(place, timetable, name)
     for connection in place.settings.members(planned.schedule.connection or ""):
-        if place.private and place.is_built_in(connection):
-            place.need_worker(connection)  # the sandbox runs while a command is attached that asked for it
+        if place.private:
+            place.need_sandbox(connection)  # it runs while a command is attached that asked for it
     due_ms = await read_time_ms(services.client)
     if planned.schedule.several:
         return await run_each(terminal, place, timetable, planned, due_ms, wait_s)

@@ -78,8 +78,7 @@ def get(session: Session, who: str, connection: str) -> int:
 async def _open(place: Place, services: Services, name: str) -> GuestReader:
     from worker.directory.guests import GuestReader
 
-    if place.is_built_in(name):
-        place.need_worker(name)  # the sandbox runs beside a worker
+    place.need_sandbox(name)
     return GuestReader(services, await services.resolved(name))
 
 

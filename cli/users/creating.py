@@ -78,16 +78,14 @@ async def _create(
     from worker.graph.new_users import build_user, make_password
     from worker.operations.profile import PROPERTIES
 
-    is_built_in = place.is_built_in(connection_name)
-    if is_built_in:
-        place.need_worker(connection_name)  # the sandbox runs beside a worker
+    place.need_sandbox(connection_name)
     connection = await services.resolved(connection_name)
     if connection.require_approval:
         raise Refusal(
             f"Connection {connection.name} asks for a second person's approval (require_approval), and nobody could"
             " approve this: nobody was created. Another connection of the tenant may."
         )
-    if terminal.interactive and not yes and not is_built_in:
+    if terminal.interactive and not yes and not place.is_built_in(connection_name):
         confirm(terminal, f"Create {upn} in {connection.name}?", "created")
     password = make_password()
     properties = {PROPERTIES[column]: value for column, value in more.items()}
