@@ -264,8 +264,6 @@ async def load_job(
     async with _open_jobs(stage) as (jobs, client):
         loaded = await load(jobs, settings.connection(connection), given, job=job)
         await JobTargets(client, jobs.keys).keep(job, targets)
-    if loaded is None:
-        raise RuntimeError("the job's id was taken")
     return Loaded(job, await chunk_bytes(stage, job), loaded.loading)
 
 

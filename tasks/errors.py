@@ -5,6 +5,7 @@
   - `InputError`: the list cannot be read; nothing has been sent, exit status 2
   - `OutputError`: the results cannot be written where they were wanted
 - `Refusal`: what was asked for cannot be done, or not as jobs and guests stand now
+  - `JobExists`: there is a job of an id that was to be new
 """
 
 from __future__ import annotations
@@ -26,3 +27,10 @@ class Refusal(Exception):
     """What was asked for cannot be done, or somebody said no; the text is a sentence. Nothing was
     sent.
     """
+
+
+class JobExists(Refusal):
+    """There is a job of an id that was to be new."""
+
+    def __init__(self) -> None:
+        super().__init__("A job of this id exists already; nothing was done. Try again.")

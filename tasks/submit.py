@@ -27,6 +27,7 @@ from config.connections import ALL
 from config.errors import quoted
 from config.values import NAME
 from tasks.asked_stages import AskedStages, find_asked, find_stages
+from tasks.errors import JobExists
 from tasks.lists.duplicates import SeenAddresses
 from tasks.rows.fields import CONNECTION
 from tasks.rows.row import BadRow, ValidRow, build_bad_row
@@ -140,14 +141,14 @@ async def load(
     info: dict[str, Any] | None = None,
     pilot: int = 0,
     operation: str = INVITE,
-) -> Loaded | None:
-    """Load a list into a job that does not run yet. None: a job of that id exists already.
+) -> Loaded:
+    """Load a list into a job that does not run yet.
 
     Bad rows and repeated addresses enter with their outcome. `pilot`: so many rows are sent, then
     the job pauses. `info["notify"]`: who is told of it, else whom its connection names. What
-    follows an invitation becomes a stage of the job where some row asks for it. Raises what reading
-    the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job removed; redis-py's
-    errors pass.
+    follows an invitation becomes a stage of the job where some row asks for it. Raises `JobExists`;
+    and what reading the rows raises (`InputError`), and `LedgerFull`, with the half-loaded job
+    removed; redis-py's errors pass.
     """
     channel = Channel(connection, find_operation(operation))
     options = channel.operation.settle(options or Options(), connection)
@@ -167,7 +168,7 @@ async def load(
     except OutOfMemoryError:
         raise await _full(jobs, sum(1 for _ in left), 0) from None
     if loading is None:
-        return None
+        raise JobExists
     loaded = Loaded(loading, stages=stages, options=options)
     try:
         named = (info or {}).get("notify")
@@ -282,15 +283,13 @@ def _put_bad(loading: Loading, row: BadRow, *more: str) -> None:
     loading.put({"email": row.email, **shown}, _ended(RowState.FAILED, "invalid_row", f"Not sent: {row}."))
 
 
-async def load_nobodys(
-    jobs: Jobs, rows: Iterable[BadRow], *, job: str, info: dict[str, Any], operation: str
-) -> Loaded | None:
+async def load_nobodys(jobs: Jobs, rows: Iterable[BadRow], *, job: str, info: dict[str, Any], operation: str) -> Loaded:
     """Load bad rows that are no connection's into a job that has none (`NOBODYS`), where they have
-    ended; None and raises as `load`.
+    ended. Raises as `load`.
     """
     loading = await jobs.create(job, name_channel(NOBODYS, operation), Lane.BULK, info=info)
     if loading is None:
-        return None
+        raise JobExists
     loaded = Loaded(loading)
     try:
         for row in rows:
@@ -325,16 +324,17 @@ async def load_message(
     worker died half-way. `admit` raises where what was loaded may not be started; it is dropped
     then.
     """
-    loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
-    if loaded is None:
+    try:
+        loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
+    except JobExists:
         view = await jobs.view(job)
         if view is None or view.state is not JobState.LOADING:
             return
         if (datetime.now(UTC) - view.created_at).total_seconds() < _ABANDONED_S:
             return  # another worker is at it
         await jobs.drop(job)
-        loaded = await load(jobs, connection, rows, job=job, lane=lane, options=options, info=info)
-    if loaded is not None:
+        await load_message(jobs, connection, rows, job=job, lane=lane, options=options, info=info, admit=admit)
+    else:
         async with dropping(jobs, loaded):
             await admit(loaded)
         await start(jobs, loaded)

@@ -52,7 +52,6 @@ async def submit(
     connection = load_settings(site.env).connection("contoso")
     rows = [ValidRow(number, number, dict(row)) for number, row in enumerate(given, 1)]
     loaded = await load(site.desk.jobs, connection, rows, job=job, pilot=pilot, lane=lane, options=options)
-    assert loaded is not None
     await start(site.desk.jobs, loaded)
     return job
 

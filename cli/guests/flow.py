@@ -16,7 +16,6 @@ from cli.follow.run import Run, dropping, follow_and_report, get_ready
 from cli.guests.foreseeing import Change, foresee
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
-from tasks.errors import Refusal
 from tasks.submission.ceiling import CeilingMet
 from tasks.telling.words import many
 from worker.operations.foreseen import Would
@@ -77,8 +76,6 @@ async def run_rows(
         operation=operation,
         options=options,
     )
-    if loaded is None:
-        raise Refusal("A job of this id exists already; nothing was done. Try again.")
     async with dropping(run, partial(drop, services.jobs, loaded)):
         lines = Lines()
         terminal.status("Asking the tenant")

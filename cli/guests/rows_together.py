@@ -61,8 +61,7 @@ class RowsTogether:
         await self.services.jobs.follow(job, os.getpid())
         rows, operation, info = self.split.nobodys(), self.wanted.operation, self._info(together)
         loaded = await load_nobodys(self.services.jobs, rows, job=job, info=info, operation=operation)
-        if loaded is not None:
-            together.add(NOBODYS, loaded)
+        together.add(NOBODYS, loaded)
 
     def _info(self, together: Together) -> dict[str, Any]:
         return {**find_person().to_info(), "list": self.name, SUBMISSION: together.id}
@@ -85,8 +84,6 @@ class RowsTogether:
         info = {**self._info(together), **self.info_of.get(name, {})}
         rows = self.split.rows_of(name)
         loaded = await load(services.jobs, connection, rows, job=job, info=info, operation=operation)
-        if loaded is None:
-            raise Refusal("A job of this id exists already; nothing was done. Try again.")
         together.add(name, loaded)
         change = Change(operation, name, self.most)
         if waits:

@@ -123,8 +123,8 @@ class SyncTogether:
         async def load_unowned(together: Together) -> None:
             job, info = new_job_id(), self._info(together)
             await services.jobs.follow(job, os.getpid())
-            if loaded := await load_nobodys(services.jobs, self.nobodys, job=job, info=info, operation=Sync.name):
-                together.add(NOBODYS, loaded)
+            loaded = await load_nobodys(services.jobs, self.nobodys, job=job, info=info, operation=Sync.name)
+            together.add(NOBODYS, loaded)
 
         wanted = Wanted(Sync.name, self.dry, not self.dry, self.detach, self.wait_s, shows=True)
         return await do_together(run, services, split.connections, wanted, look, load_unowned, self.nobodys_count)
@@ -165,8 +165,6 @@ class SyncTogether:
         job, name = new_job_id(), plan.connection.name
         await services.jobs.follow(job, os.getpid())
         loaded = await load_plan(services, plan, job, self._info(together))
-        if loaded is None:
-            raise InputError("A job of this id exists already; nothing was done. Try again.")
         together.add(name, loaded)
         stages = await look_at_stages(services, plan.connection, job, loaded.asked, roles)
         return [stage.missing for stage in stages if stage.missing]

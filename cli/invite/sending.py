@@ -56,8 +56,6 @@ async def send(run: Run, services: Services, request: Request) -> int:
         operation=request.operation,
     )
     terminal.status("")
-    if loaded is None:
-        raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     async with dropping(run, partial(drop, services.jobs, loaded)):
         report_bad(terminal, request, loaded)
         terminal.status("Looking for what the list names")

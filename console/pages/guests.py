@@ -125,10 +125,7 @@ async def _prepare(page: Page, name: str, operation: str, guests: Sequence[str],
         raise Refusal(refusal)
     info = {**page.viewer.to_info(), "list": page.say(_TICKED), "usher": read_version()}
     rows = [_read_row(number, text) for number, text in enumerate(guests, 1)]
-    prepared = await prepare(page.services, Asked(name, rows, page.say(_TICKED), operation, info=info), job, dry=dry)
-    if prepared is None:
-        raise Refusal("A job of this id exists already; nothing was done. Try again.")
-    return prepared
+    return await prepare(page.services, Asked(name, rows, page.say(_TICKED), operation, info=info), job, dry=dry)
 
 
 def _read_row(number: int, text: str) -> ValidRow | BadRow:

@@ -295,8 +295,6 @@ async def _retry(page: Page, view: JobView) -> str:
         request, _ = await retrying.build_retry(services, view, page.viewer.to_info(), file)
         await page.parts.follow(job)
         prepared = await prepare(services, request, job)
-        if prepared is None:
-            raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     await start(services.jobs, prepared.loaded)
     return job
 

@@ -23,7 +23,7 @@ from config.errors import ConfigError
 from console.pages.asking import Given, build_request, open_upload
 from console.pages.found import describe_found, describe_found_through, tell_bad
 from console.problems import Problem
-from tasks.errors import ListError, Refusal
+from tasks.errors import JobExists, ListError, Refusal
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import say_once
 from tasks.jobs.submissions import is_accepted
@@ -190,10 +190,12 @@ class _Looking:
                 look.job = new_job_id()
                 await self.tell()
             await self.parts.follow(look.job)
-            prepared = await prepare(services, request, look.job)
-            if prepared is None or not await claim.holds():
-                if prepared is not None:
-                    await drop(services.jobs, prepared.loaded)
+            try:
+                prepared = await prepare(services, request, look.job)
+            except JobExists:
+                raise Refusal(_BY_ANOTHER) from None
+            if not await claim.holds():
+                await drop(services.jobs, prepared.loaded)
                 raise Refusal(_BY_ANOTHER)
             await start(services.jobs, prepared.loaded)
 
@@ -239,8 +241,6 @@ class _Looking:
         job = new_job_id()
         await self.parts.follow(job)
         prepared = await prepare(services, request, job, dry=True)
-        if prepared is None:
-            raise Refusal("A job of this id exists already; nothing was sent. Look again.")
         try:
             look.stage, look.rows, look.seen = Stage.LOOKING, prepared.loaded.rows, 0
             told, forecast = await foresee(services, request, prepared, partial(self._hear, ""))

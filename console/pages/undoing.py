@@ -11,7 +11,6 @@ from config.version import read_version
 from console.pages.changing import look_at_change
 from console.pages.jobs import do_with
 from console.pages.page import Operating, Page
-from tasks.errors import Refusal
 from tasks.guests.undoing import copy_done, read_undone, refuse_undo
 from tasks.jobs.tenant import refuse_other_tenant
 from tasks.rows.copied import open_copy
@@ -67,7 +66,4 @@ async def _prepare_undo(page: Page, view: JobView, job: str, file: IO[str], *, d
     info = {**page.viewer.to_info(), "list": f"undo of {view.id}", "usher": read_version(), "undo_of": view.id}
     asked = Asked(view.connection, read_undone(file), f"undo of {view.id}", "undo", info=info)
     async with page.parts.loads.turn():
-        prepared = await prepare(page.services, asked, job, dry=dry)
-    if prepared is None:
-        raise Refusal("A job of this id exists already; nothing was done. Try again.")
-    return prepared
+        return await prepare(page.services, asked, job, dry=dry)

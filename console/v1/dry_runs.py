@@ -111,8 +111,6 @@ async def _look(parts: Parts, viewer: Viewer, taken: Taken) -> dict[str, Any]:
     if viewer.bound is not None and left is not None:
         request.rows = within(request.rows, left, beyond_looks(viewer.bound, left), request.connection)
     prepared = await prepare(services, request, job, dry=True, admit=checking_rows(viewer, request.connection))
-    if prepared is None:
-        raise Problem(409, "A job of this id exists already: ask again.", retry_after_s=1)
     try:
         await _admit(services, viewer, prepared.loaded.rows, request.connection, job)
         return await _foresee(parts, viewer, taken, prepared)

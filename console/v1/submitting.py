@@ -22,7 +22,7 @@ import orjson
 from console.problems import Problem
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of
-from tasks.errors import Refusal
+from tasks.errors import JobExists, Refusal
 from tasks.producers import beyond_day, left_of_day, note_strays, settle_day, take_day
 from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
@@ -100,9 +100,10 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
     if viewer.bound is not None and left is not None:
         request.rows = within(request.rows, left, beyond_day(viewer.bound, left), request.connection)
     with refusals_told():
-        prepared = await prepare(services, request, job, admit=checking_rows(viewer, request.connection))
-    if prepared is None:
-        raise Problem(409, "A job of this id was made just now: ask again.", retry_after_s=1)
+        try:
+            prepared = await prepare(services, request, job, admit=checking_rows(viewer, request.connection))
+        except JobExists:
+            raise Problem(409, "A job of this id was made just now: ask again.", retry_after_s=1) from None
     async with dropping(services.jobs, prepared.loaded):
         await note_strays(services, viewer.bound, prepared.loaded)
         await admit_loaded(services, viewer, claim, job, [prepared])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import InputError
+from tasks.errors import InputError, JobExists
 from tasks.rows.row import BadRow, ValidRow
 from tasks.scheduled.context import Context, Told
 from tasks.submit import Loaded, dropping, load, start
@@ -44,8 +44,9 @@ async def submit(
     """
     jobs = context.services.jobs
     told = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
-    loaded = await load(jobs, context.connection, rows, job=job, options=options, info=told | info)
-    if loaded is None:
+    try:
+        loaded = await load(jobs, context.connection, rows, job=job, options=options, info=told | info)
+    except JobExists:
         return Told(f"Job {job} is there already.", jobs=(job,))
     async with dropping(jobs, loaded):
         is_whole = guests is None or guests.is_whole

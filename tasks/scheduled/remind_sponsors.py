@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from tasks.errors import JobExists
 from tasks.guests.ends import Ends, find_ends
 from tasks.scheduled.clean_guests import NOT_CONFIRMED
 from tasks.scheduled.context import Context, Told
@@ -44,8 +45,9 @@ async def run(context: Context) -> Told:
     if context.schedule.args.get("confirm") is not True:
         return Told(f"{told} {NOT_CONFIRMED}", "attention")
     info = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name}
-    loaded = await load(services.jobs, connection, ends.valid_rows(), job=job, operation=Forewarn.name, info=info)
-    if loaded is None:
+    try:
+        loaded = await load(services.jobs, connection, ends.valid_rows(), job=job, operation=Forewarn.name, info=info)
+    except JobExists:
         return Told(f"Job {job} is there already.", jobs=(job,))
     async with dropping(services.jobs, loaded):
         await start(services.jobs, loaded)

@@ -8,7 +8,7 @@ import asyncio
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tasks.errors import InputError
+from tasks.errors import InputError, JobExists
 from tasks.guests.sync.loading import load_plan, refuse_unfinished
 from tasks.guests.sync.plan import SyncPlan, make_plan, read_list
 from tasks.guests.sync.source import name_source
@@ -74,8 +74,9 @@ async def _do(context: Context, plan: SyncPlan, guests: GuestList, name: str) ->
         return Told(" ".join([f"{name}: {summary}", *needs, *kept, dry]), "attention", (), read)
     jobs, job = context.services.jobs, context.job
     info = {"by": f"schedule {context.schedule.name}", "schedule": context.schedule.name, "list": name}
-    loaded = await load_plan(context.services, plan, job, {**info, "sha256": guests.sha256()})
-    if loaded is None:
+    try:
+        loaded = await load_plan(context.services, plan, job, {**info, "sha256": guests.sha256()})
+    except JobExists:
         return Told(f"Job {job} is there already.", jobs=(job,))
     async with dropping(jobs, loaded):
         await start(jobs, loaded)

@@ -71,8 +71,8 @@ _ALL_THE_SAME = "The rows are accepted all the same and wait for it."
 
 async def prepare(
     services: Services, request: Request, job: str, *, dry: bool = False, admit: Callable[[Loaded], None] | None = None
-) -> Prepared | None:
-    """Do all that is done before a job is let go; None where there is a job of that id already.
+) -> Prepared:
+    """Do all that is done before a job is let go.
 
     `dry`: it will not be let go. `admit` raises where its rows ask for what they may not, before
     what they name is looked up. Raises `Refusal` and what `load` raises, with nothing left behind.
@@ -82,8 +82,6 @@ async def prepare(
     if dry:
         connection = await services.resolved(request.connection)
     loaded = await load_rows(services, request, connection, job, dry=dry)
-    if loaded is None:
-        return None
     async with dropping(services.jobs, loaded):
         if admit is not None:
             admit(loaded)
@@ -112,8 +110,6 @@ async def prepare_part(
         except TokenUnavailable as error:
             signed_in = SignedIn(waits=f"{error} {_ALL_THE_SAME}")
     loaded = await load_rows(services, request, connection, job, dry=dry)
-    if loaded is None:
-        raise Refusal("A job of this id exists already; nothing was sent. Try again.")
     async with dropping(services.jobs, loaded):
         if admit is not None:
             admit(loaded)
@@ -130,10 +126,8 @@ async def prepare_part(
     return Prepared(connection, loaded, stages, signed_in)
 
 
-async def load_rows(
-    services: Services, request: Request, connection: Connection, job: str, *, dry: bool
-) -> Loaded | None:
-    """Load the rows of a request into a job that does not run yet; None where there is one."""
+async def load_rows(services: Services, request: Request, connection: Connection, job: str, *, dry: bool) -> Loaded:
+    """Load the rows of a request into a job that does not run yet."""
     return await load(
         services.jobs,
         connection,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.errors import Refusal
 from tasks.forecast.dry_run import Forecast
 from tasks.forecast.plan import Plan
 from tasks.forecast.rows import ForeseenRow
@@ -151,8 +150,6 @@ class Several:
         self.nobodys = await load_nobodys(
             self.services.jobs, self.split.nobodys(), job=job, info=info, operation=self.request.operation
         )
-        if self.nobodys is None:
-            raise Refusal("A job of this id exists already; nothing was sent. Try again.")
 
     @property
     def loaded(self) -> Loaded:

@@ -7,11 +7,12 @@ a stage has none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import Refusal
+from tasks.errors import JobExists, Refusal
 from tasks.guests.clean.plan import CleanPlan
 from tasks.submit import Loaded, drop, load
 from worker.channels import name_channel
@@ -72,10 +73,9 @@ async def load_parts(
     loaded: list[Loaded] = []
     try:
         for part, job in zip(parts, jobs, strict=True):
-            one = await load(
-                services.jobs, connection, plan.rows(*part.deeds), job=job, info=told, operation=part.operation
-            )
-            loaded += [one] if one else []
+            rows, operation = plan.rows(*part.deeds), part.operation
+            with suppress(JobExists):
+                loaded.append(await load(services.jobs, connection, rows, job=job, info=told, operation=operation))
     except BaseException:
         for one in loaded:
             await drop(services.jobs, one)

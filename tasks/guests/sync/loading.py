@@ -40,7 +40,7 @@ async def refuse_unfinished(
             )
 
 
-async def load_plan(services: Services, plan: SyncPlan, job: str, info: dict[str, Any]) -> Loaded | None:
+async def load_plan(services: Services, plan: SyncPlan, job: str, info: dict[str, Any]) -> Loaded:
     """Load what a plan says into a job that does not run yet. Raises what `load` raises."""
     told = {**info, SOURCE: plan.source, "plan": plan.describe()}
     return await load(services.jobs, plan.connection, plan.rows(), job=job, operation=Sync.name, info=told)

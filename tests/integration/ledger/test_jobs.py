@@ -356,9 +356,7 @@ async def test_options_are_kept_as_they_were_said(desk: Desk, options: Options) 
 
 async def _load(desk: Desk, job: str) -> Loaded:
     row = ValidRow(1, None, {"email": "ann@partner.example"})
-    loaded = await load(desk.jobs, build_connection(), [row], job=job, operation="disable")
-    assert loaded
-    return loaded
+    return await load(desk.jobs, build_connection(), [row], job=job, operation="disable")
 
 
 async def test_a_job_that_does_not_run_yet_is_dropped_without_a_trace(desk: Desk) -> None:
