@@ -1,6 +1,4 @@
-"""`usher doctor`: whether everything is as it should be, a line each, and what to do where it is
-not.
-"""
+"""`usher doctor`: whether everything is as it should be, a line each, and what to do otherwise."""
 
 from __future__ import annotations
 

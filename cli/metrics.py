@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from worker.metrics.snapshot import Observer, Snapshot
 
 _LOOK_FOR_S = 8.0
-"""Prometheus gives a scrape up after 10 s unless told otherwise; it is to hear that the ledger is
-away.
-"""
+"""Prometheus gives a scrape up after 10 s by default; it is to hear that the ledger is away."""
 _KEEP_EVERY_S = 1.0  # the private server is kept by asking for it
 
 

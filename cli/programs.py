@@ -29,9 +29,7 @@ class PassThrough(click.Command):
     """A command that hands on what stands behind `--`, as `passed_on`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Part the arguments at the first `--`. An option that usher has not may be one of
-        Celery's.
-        """
+        """Part the arguments at the first `--`. An option that usher has not may be Celery's."""
         at = args.index("--") if "--" in args else len(args)
         own, ctx.params["passed_on"] = args[:at], tuple(args[at + 1 :])
         try:

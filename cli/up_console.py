@@ -24,9 +24,7 @@ _ENDS_WITHIN_S: Final = 15.0
 
 @asynccontextmanager
 async def served_console(folders: Folders) -> AsyncIterator[str]:
-    """Serve the console for the block; yields a line about it. What the server says goes to its
-    log.
-    """
+    """Serve the console for the block; yields a line about it. What it says goes to its log."""
     path = folders.log("console")
     log = open_log(path)
     argv = (sys.executable, "-P", "-m", "cli", "serve")
@@ -70,7 +68,5 @@ async def _describe(ready: asyncio.Future[str], copying: asyncio.Task[None], log
 
 
 def _has_desktop() -> bool:
-    """Whether a browser would have a window: one in a terminal would take the place of these
-    lines.
-    """
+    """Whether a browser would have a window: one in a terminal would take these lines' place."""
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -54,9 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_options(arguments: list[str] | None) -> Options:
-    """Read the command line. Raises `OptionError`; argparse itself exits with 2 for an unknown
-    option.
-    """
+    """Read the command line. Raises `OptionError`; argparse exits with 2 for an unknown option."""
     given = build_parser().parse_args(arguments)
     for port in (given.port, given.smtp_port, given.starttls_port):
         if not 0 <= port <= 65_535:

@@ -45,9 +45,7 @@ def is_json(content_type: str) -> bool:
 
 
 def check_envelope(document: Any) -> list[dict[str, Any]]:
-    """Return a batch's items. One item that breaks the rules fails the whole batch: raises
-    `GraphError`.
-    """
+    """Return a batch's items. One that breaks the rules fails all of them: raises `GraphError`."""
     if type(document) is not dict or type(document.get("requests")) is not list or len(document) != 1:
         raise bad_request("Invalid batch payload format.")
     items: list[dict[str, Any]] = document["requests"]

@@ -155,9 +155,7 @@ class Tenant:
     mailboxes: frozenset[str] = frozenset()
     """Addresses, folded, that mail can be sent from."""
     mail_scope: frozenset[str] | None = None
-    """The mailboxes that this application may send from, with or without Mail.Send; None: all, with
-    it.
-    """
+    """The mailboxes that this application may send from, Mail.Send or not; None: all, with it."""
     has_p1: bool = True
     """Whether it has Entra ID P1 (or P2), without which nobody's dates of signing in are read."""
     shows_sign_ins: bool = True
@@ -235,9 +233,7 @@ class Tenant:
                 holders.append(user)
 
     def find(self, address: str) -> User | None:
-        """Return the user who holds an address, visible or not: the writing replica knows its own
-        writes.
-        """
+        """Return the user who holds an address, visible or not: writes are known at once."""
         holders = self.by_address.get(address.lower())
         return holders[0] if holders else None
 
@@ -254,9 +250,7 @@ class Directory:
         self._by_domain: dict[str, Tenant] = {}
 
     def tenant(self, name: str) -> Tenant | None:
-        """Return a tenant by its id or one of its verified domains, as the login endpoint accepts
-        both.
-        """
+        """Return a tenant by its id or a verified domain: the login endpoint accepts both."""
         return self.tenants.get(name.lower()) or self._by_domain.get(name.lower())
 
     def add_tenant(self, tenant: Tenant) -> Tenant:
@@ -272,9 +266,7 @@ class Directory:
         self._by_domain.clear()
 
     def new_guest(self, tenant: Tenant, email: str, display_name: str | None, user_type: str) -> User:
-        """Create a guest in state PendingAcceptance; reads see it once the seeded replication lag
-        is over.
-        """
+        """Create a guest in state PendingAcceptance; reads see it after the replication lag."""
         salt = f"{self.seed}|{tenant.id}|{email.lower()}"
         if tenant.removed:
             salt += f"|{tenant.removed}"  # a guest made again after a deletion is a new object
@@ -372,9 +364,7 @@ def seed_directory(
 
 
 def _add_known_guests(directory: Directory, tenant: Tenant) -> None:
-    """Guests every rehearsal can count on: two who accepted, one disabled, one pending, one deleted
-    lately.
-    """
+    """Guests of every rehearsal: two accepted, one disabled, one pending, one deleted lately."""
     for email, name in (("linus@partner.example", "Linus Known"), ("margaret@partner.example", "Margaret Known")):
         directory.accept(_visible_guest(directory, tenant, email, name))
     disabled = _visible_guest(directory, tenant, "disabled@partner.example", "Disabled Guest")

@@ -305,9 +305,7 @@ def _bad_assertion(reason: str) -> LoginError:
 
 
 def _named_certificate(app: App, header: Mapping[str, Any]) -> AppCertificate | None:
-    """Return the registered certificate that an assertion's header names; MSAL leaves the padding
-    on.
-    """
+    """Return the registered certificate that an assertion's header names, padded or not."""
     x5t, x5t_s256 = (str(header.get(name) or "").rstrip("=") for name in ("x5t", "x5t#S256"))
     for certificate in app.certificates:
         if certificate.x5t == x5t or certificate.x5t_s256 == x5t_s256:

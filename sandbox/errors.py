@@ -10,9 +10,7 @@ from typing import Any
 
 
 class GraphError(Exception):
-    """A request Graph refuses. `headers` are the answer's own (Retry-After and its kin), `body()`
-    the JSON.
-    """
+    """A request Graph refuses. `headers`: the answer's own (Retry-After, …), `body()`: the JSON."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -26,9 +24,7 @@ class GraphError(Exception):
 
 
 def error_body(code: str, message: str, request_id: str, client_request_id: str, stamp: str) -> dict[str, Any]:
-    """Build `{"error": {"code", "message", "innerError"}}`; `stamp` is an instant as Graph writes
-    it.
-    """
+    """Build `{"error": {"code", "message", "innerError"}}`; `stamp` is written as Graph does."""
     inner = {"date": stamp.rstrip("Z"), "request-id": request_id, "client-request-id": client_request_id or request_id}
     return {"error": {"code": code, "message": message, "innerError": inner}}
 
@@ -52,9 +48,7 @@ def unknown_segment(segment: str) -> GraphError:
 
 
 def no_such_object(name: str) -> GraphError:
-    """Return the 404 for an object that does not exist, or not yet on the replica that was
-    asked.
-    """
+    """Return the 404 for an object that does not exist, or not yet on the replica asked."""
     return GraphError(
         404,
         "Request_ResourceNotFound",
@@ -77,9 +71,7 @@ def needs_premium() -> GraphError:
 
 
 def invite_not_permitted() -> GraphError:
-    """Return the 401 that a missing User.Invite.All gives: not an expired token, though it looks
-    like one.
-    """
+    """Return the 401 that a missing User.Invite.All gives; it looks like an expired token."""
     return GraphError(
         401,
         "Unauthorized",

@@ -197,9 +197,7 @@ class Faults:
 
 
 def load_faults(text: str, seed: int) -> Faults:
-    """Read a spec, or a JSON file that holds one if `text` is a path. Raises `OptionError` with the
-    reason.
-    """
+    """Read a spec, or a JSON file that holds one if `text` is a path. Raises `OptionError`."""
     text = text.strip()
     if not text:
         return Faults()
@@ -236,9 +234,7 @@ def parse_spec(text: str, seed: int) -> Faults:
 
 
 def parse_document(document: object, seed: int) -> Faults:
-    """Read the JSON form: a list of faults, or an object with `faults` and settings. Raises
-    `OptionError`.
-    """
+    """Read the JSON form: a list of faults, or an object with `faults`. Raises `OptionError`."""
     if isinstance(document, list):
         document = {"faults": document}
     if not isinstance(document, dict) or not isinstance(document.get("faults", []), list):
@@ -330,9 +326,7 @@ def _fault(entry: object, chance: random.Random) -> Fault:
 
 
 def _check_smtp(name: str, action: Action, status: int, operations: frozenset[str]) -> None:
-    """A mail server has statuses of its own, and knows neither tokens nor JSON. Raises
-    `OptionError`.
-    """
+    """A mail server has statuses of its own, and no tokens or JSON. Raises `OptionError`."""
     if not operations.isdisjoint(_SMTP):
         foreign = action == "status" and name != "error" and status not in _SMTP_STATUSES
         if not operations <= _SMTP or action not in _SMTP_ACTIONS or foreign:

@@ -92,9 +92,7 @@ class Graph:
         return frozenset(self._resources)
 
     def place(self, caller: Caller, method: str, target: str) -> str:
-        """Return the mailbox or the like that takes only some requests at once, of a request to
-        it.
-        """
+        """Return the mailbox or the like that takes only some requests at once."""
         route, names = find_route(method, target.partition("?")[0]) or (None, ())
         return f"{route.at_once}|{caller.tenant.id}|{caller.app.client_id}|{names[0].lower()}" if route else ""
 
@@ -205,9 +203,7 @@ class Graph:
     def _operate(
         self, call: Call, method: str, target: str, headers: Mapping[str, str], body: Any
     ) -> tuple[int, Any, dict[str, str]]:
-        """Meter and do one operation: its status, its document (None: no body) and the headers of
-        its own.
-        """
+        """Meter and do one operation: its status, its document (None: no body), its own headers."""
         if target == "/invitations" and method == "POST":
             refusal = call.meter.take_invitation()
             if refusal is not None:
@@ -326,9 +322,7 @@ def fired_error(fired: Fired, caller: Caller | None) -> GraphError:
 
 
 def batch_operations(body: bytes) -> tuple[str, ...]:
-    """Name what a `$batch` request can be known by to a fault: "batch" and the operation of its
-    first item.
-    """
+    """Name what a fault knows a `$batch` request by: "batch" and its first item's operation."""
     try:
         first = orjson.loads(body)["requests"][0]
         return "batch", operation_of(first["method"].upper(), first["url"])

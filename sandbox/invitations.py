@@ -40,9 +40,7 @@ _ADDRESS = re.compile(
     r"@(?:[^\W_](?:[^\W_]|-)*(?<!-)\.)+(?=[^.]*[^\W\d_])[^\W_](?:[^\W_]|-)*[^\W_]"
 )
 _FORBIDDEN = frozenset('~!#$%^&*()+=[]{}\\/|;:"<>?,')
-"""Documented as not permitted in an address; whether Graph enforces it is not verified, so it is
-optional.
-"""
+"""Documented as not permitted in an address; nobody has verified it, so it is optional."""
 _REDIRECT = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -67,9 +65,7 @@ class Inviter:
         self._forbid_characters = forbid_characters
 
     def invite(self, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
-        """Process one invitation and return the body of its 201. Raises `GraphError` for every
-        refusal.
-        """
+        """Process one invitation; return the body of its 201. Raises `GraphError` for a refusal."""
         tenant = caller.tenant
         if caller.roles.isdisjoint(INVITE_ROLES):
             raise errors.invite_not_permitted()
@@ -88,9 +84,7 @@ class Inviter:
     def _guest(
         self, tenant: Tenant, email: str, address: str, body: dict[str, Any], roles: Collection[str]
     ) -> tuple[bool, User]:
-        """Return the guest this invitation is for, new or already pending; True means it was there
-        before.
-        """
+        """Return the guest of this invitation, new or pending already; True: it was there."""
         if body.get("resetRedemption"):
             reset = _reset(tenant, address, body, roles)
             if reset.state != PENDING:

@@ -96,9 +96,7 @@ DEFAULT_SELECT = (
     "userPrincipalName",
     "id",
 )
-"""What Graph returns of a user without `$select`; note that it leaves out nearly all that usher
-needs.
-"""
+"""What Graph returns of a user without `$select`: nearly all that usher needs is left out."""
 
 
 class QueryError(Exception):
@@ -150,9 +148,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A parsed `$filter` that lists all users of a type, or those of them in a state; '' for
-    any.
-    """
+    """A parsed `$filter` that lists all users of a type, or those in a state; '' for any."""
 
     user_type: str
     state: str
@@ -184,9 +180,7 @@ class UsersQuery:
 
 
 def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
-    """Read a raw query string. `eventual`: the caller sent `ConsistencyLevel: eventual`. Raises
-    `QueryError`.
-    """
+    """Read a raw query string. `eventual`: of that `ConsistencyLevel`. Raises `QueryError`."""
     options = read_options(query, {"$filter", "$select", "$top", "$count", "$skiptoken", "$expand"})
     count = _count(options.get("$count"), eventual)
     found = parse_filter(options["$filter"]) if "$filter" in options else None
@@ -210,9 +204,7 @@ def parse_single_query(query: str) -> tuple[tuple[str, ...], bool]:
 
 
 def parse_page_query(query: str) -> UsersQuery:
-    """Read the query string of a request for some users in pages, not filtered. Raises
-    `QueryError`.
-    """
+    """Read the query string of a request for users in pages, not filtered. Raises `QueryError`."""
     return _users_query(read_options(query, {"$select", "$top", "$skiptoken"}), None, count=False)
 
 

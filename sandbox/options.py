@@ -173,9 +173,7 @@ def parse_limits(text: str) -> dict[str, tuple[float, float] | None]:
 
 
 def parse_background(text: str) -> dict[str, float]:
-    """Read `0.5` (half of what all apps of a tenant share) or `name=0.5,…`. Raises
-    `OptionError`.
-    """
+    """Read `0.5` (half of what a tenant's apps share) or `name=0.5,…`. Raises `OptionError`."""
     if "=" not in text:
         share = _share(text)
         return {"invitations_per_tenant": share, "writes_per_tenant": share} if share else {}

@@ -218,9 +218,7 @@ class Quotas:
             bucket.refill(self._clock.quota_s())
 
     def retry_after(self, bucket: Bucket, cost: float) -> str | None:
-        """Return a `Retry-After` in real seconds: whole ones, as Graph's, divided by the time
-        scale.
-        """
+        """Return a `Retry-After` in real seconds: whole, as Graph's, divided by the time scale."""
         mode = self.options.retry_after
         if mode == "absent":
             return None

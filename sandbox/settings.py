@@ -53,9 +53,7 @@ class TenantSettings:
         self._directory = directory
 
     def read(self, caller: Caller, operation: str, path: str, query: str) -> dict[str, Any]:
-        """Answer a GET of one of these. Raises `GraphError`, a 403 where the application may not
-        read it.
-        """
+        """Answer a GET of one of these. Raises `GraphError`, a 403 where it may not be read."""
         if caller.roles.isdisjoint(_ROLES[path if operation == "b2b_policy" else operation]):
             raise errors.not_allowed()
         if operation == "organization":

@@ -131,9 +131,7 @@ class Tokens:
 
 
 def load_key(folder: Path) -> bytes:
-    """Return the signing key kept in a state folder, made on first use: a restart keeps callers
-    signed in.
-    """
+    """Return the signing key of a state folder, made on first use: callers stay signed in."""
     path = folder / "token.key"
     if not path.exists():
         write_private(path, secrets.token_bytes(32))

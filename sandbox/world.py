@@ -133,9 +133,7 @@ class World:
                 self.expire_secrets(app)
 
     def rotate_secret(self, app: App, *, keep_old: bool) -> str:
-        """Give an application a new secret and write it to its file; the old ones are refused
-        unless kept.
-        """
+        """Give an application a new secret, in its file too; old ones are refused unless kept."""
         secret = f"{secrets.token_urlsafe(3)}8Q~{secrets.token_urlsafe(26)}"
         app.secrets = {**(app.secrets if keep_old else {}), secret: None}
         write_private(Path(app.secret_file), secret.encode())

@@ -42,9 +42,7 @@ class AskedStages:
 
 
 def find_stages(connection: Connection, operation: Operation) -> list[Operation]:
-    """Return the operations that may follow one on a connection, in the order in which they are
-    told.
-    """
+    """Return the operations that may follow one on a connection, in the order they are told in."""
     return [one for one in OPERATIONS.values() if operation.leads_to(one) and one.follows(connection)]
 
 

@@ -76,9 +76,7 @@ def faulty_names(settings: Settings) -> list[str]:
 
 
 def untold_faults(settings: Settings, name: str | None) -> list[str]:
-    """Return the faults of lines that have no name to tell them by, where such a line may be
-    meant.
-    """
+    """Return the faults of lines without a name to tell them by, where such a line may be meant."""
     if name is not None and not means_several(name):
         return []
     return [fault for line in settings.faulty if not line.name for fault in line.faults]

@@ -37,9 +37,7 @@ ANOTHERS: Final = "id: the job is another's."
 
 
 def bound(producer: Producer | None, connection: str, operation: str = "") -> str:
-    """Return why a producer may not use a connection for an operation ('': whichever), '' where it
-    may.
-    """
+    """Return why a producer may not use a connection for an operation ('': any), else ''."""
     if producer is None:
         return ""
     if connection not in producer.connections:
@@ -67,9 +65,7 @@ def check_rows(producer: Producer | None, loaded: Loaded) -> str:
 
 
 async def note_strays(services: Services, producer: Producer | None, loaded: Loaded) -> None:
-    """Write into the audit trail that rows name a connection that was not asked for; they end
-    failed.
-    """
+    """Note for the audit that rows name a connection not asked for; they end failed."""
     if any(row.column == CONNECTION for row in loaded.bad):
         await note_refusal(services, producer, f"{CONNECTION}: rows name one that was not asked for, and end failed.")
 
@@ -103,9 +99,7 @@ def beyond_day(producer: Producer, left: int) -> str:
 
 
 LOOKS: Final = 3
-"""As often as its day has rows a producer may look at rows by dry runs: each tells who is in a
-tenant.
-"""
+"""Times its day's rows that a producer may look at by dry runs, which tell who is a guest."""
 
 
 async def left_to_look(services: Services, producer: Producer | None) -> int | None:
@@ -143,9 +137,7 @@ async def take_looks(services: Services, producer: Producer | None, rows: int, c
 
 
 async def settle_day(services: Services, producer: Producer | None, job: str) -> None:
-    """Note that a job, or a submission, whose rows were taken from its producer's day is
-    accepted.
-    """
+    """Note that a job, or a submission, taken from its producer's day is accepted."""
     if producer is not None and producer.daily_limit is not None:
         with suppress(*OUTAGE):  # the rows have counted
             await ProducerDays(services.client, services.keys).settle(producer.name, job)

@@ -88,9 +88,7 @@ def new_job_id() -> str:
 
 
 class Follows(StrEnum):
-    """What a job's id follows from. Ids of different kinds never meet, whatever text they are made
-    of.
-    """
+    """What a job's id follows from. Ids of different kinds never meet, whatever the text."""
 
     GUEST = "guest"
     """A message for one guest: connection and Celery task id."""
@@ -109,9 +107,7 @@ class Follows(StrEnum):
 
 
 def job_id_of(follows: Follows, *parts: str | int) -> str:
-    """Return the id that follows from what a job is made of: the same message twice is the same
-    job.
-    """
+    """Return the id that follows from what a job is made of: one message twice is one job."""
     # 80 bits: every single guest of a producer is a job, and none may ever be taken for another
     return _encode(hashlib.sha256(json.dumps(["usher job", follows, *parts]).encode()).digest())[:16]
 
@@ -346,9 +342,7 @@ async def start(jobs: Jobs, loaded: Loaded) -> JobState:
 
 
 async def start_together(jobs: Jobs, loaded: Sequence[Loaded]) -> dict[str, JobState]:
-    """Let loaded jobs run, all at once or, where this process is killed, none; returns how each
-    stands then.
-    """
+    """Let loaded jobs run, all at once or, in a killed process, none; returns how each stands."""
     return await jobs.start_together([one.loading for one in loaded])
 
 

@@ -1,3 +1,1 @@
-"""`usher connections` adds, checks, holds and removes connections. Begin reading at
-`commands.py`.
-"""
+"""`usher connections` adds, checks, holds, removes connections. Begin reading at `commands.py`."""

@@ -31,9 +31,7 @@ _STDIN = "-"
 
 @dataclass(slots=True)
 class Answers:
-    """What is known of the connection so far, as its table will hold it, and what was made for
-    it.
-    """
+    """What is known of the connection so far, as its table will hold it, and what was made."""
 
     name: str
     table: dict[str, str] = field(default_factory=dict)
@@ -101,9 +99,7 @@ def find_credential(terminal: Terminal, answers: Answers, given: dict[str, Any],
 
 
 def _uses_vouching(terminal: Terminal, answers: Answers, folder: Path) -> bool:
-    """Propose to sign in as where usher runs, if that vouches for it. Whether it was taken, and
-    works.
-    """
+    """Propose to sign in as where usher runs, if that vouches. Whether it was taken, and works."""
     vouching = answers.vouching
     if vouching is None:
         return False
@@ -168,9 +164,7 @@ def _keep_secret(answers: Answers, secret: str, folder: Path) -> None:
 
 
 def _take_secret(answers: Answers, text: str, folder: Path) -> str:
-    """Keep a secret that was typed, unless Entra refuses it. Raises ValueError with the
-    sentence.
-    """
+    """Keep a secret that was typed, unless Entra refuses it. Raises ValueError with a sentence."""
     secret = _check_secret(text)
     _keep_secret(answers, secret, folder)
     try:
@@ -191,9 +185,7 @@ def _use_secret(answers: Answers, path: str, folder: Path) -> str:
 
 
 def _use_variable(answers: Answers, name: str, folder: Path) -> str:
-    """Refer to a variable, which may be set for usher's service alone: then nobody can try it
-    here.
-    """
+    """Refer to a variable, which may be set for the service alone: then nobody can try it here."""
     answers.table["client_secret"], answers.credential = f"env:{name}", "secret"
     if name in os.environ:
         _try_secret(answers, folder)

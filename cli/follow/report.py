@@ -1,6 +1,4 @@
-"""A command ends with how its job stands: a table of outcomes, the rows that need somebody, and how
-to go on.
-"""
+"""A command ends with how its job stands: outcomes, rows that need somebody, and how to go on."""
 
 from __future__ import annotations
 
@@ -83,9 +81,7 @@ def can_be_undone(view: JobView) -> bool:
 
 
 def outcome_table(view: JobView) -> Any:
-    """Return the counts, one a line, the largest of them first as the words stand; a line a stage
-    below them.
-    """
+    """Return the counts, one a line, in the order of the words; a line a stage below them."""
     from rich.text import Text
 
     told = describe_job(view)
@@ -115,9 +111,7 @@ def _own_words(view: JobView) -> dict[str, str]:
 
 
 async def show_troubled(terminal: Terminal, services: Services, view: JobView) -> None:
-    """Show the rows that failed or stayed in doubt, themselves or in a stage, each with its
-    reason.
-    """
+    """Show the rows that failed or stayed in doubt, or a stage of which did, with the reasons."""
     from rich.text import Text
 
     shown: list[tuple[str, Text, str]] = []

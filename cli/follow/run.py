@@ -1,6 +1,4 @@
-"""A command that runs a job has these at hand, gets ready, and follows the job until it may leave
-it.
-"""
+"""A command that runs a job has these at hand, gets ready, and follows it until it may leave."""
 
 from __future__ import annotations
 

@@ -91,9 +91,7 @@ class Follower:
         return End.LOST if now_s - self.away_since_s >= OUTAGE_S else None
 
     def see_workers(self, count: int, now_s: float) -> bool:
-        """Look at how many workers there are; returns whether it is time to say that there is
-        none.
-        """
+        """Look at how many workers there are; returns whether it is time to say that none is."""
         if count:
             self.no_worker_since_s = None
             return False

@@ -55,9 +55,7 @@ class Change:
         return {"rows": self.counts.total(), "skipped": skipped, "failed": failed, "cancelled": cancelled}
 
     def take_unseen(self, loaded: Loaded) -> None:
-        """Count the rows of a tenant where nobody can look now: to each that can be sent it may be
-        done.
-        """
+        """Count the rows of a tenant where nobody can look: each that can be sent counts."""
         self.counts[Would.DO] = self.deeds[self.operation] = loaded.to_send
         self.counts[Would.REFUSE] = loaded.rows - loaded.to_send
 

@@ -87,9 +87,7 @@ class Tenants:
         return heard
 
     def told_as(self, name: str, warning: str) -> str:
-        """Return a sentence about one tenant, beginning with its connection where there are
-        several.
-        """
+        """Return a sentence about one tenant, after its connection's name where there are more."""
         return f"{name}: {warning}" if self.several else warning
 
     def end(self) -> int:

@@ -68,9 +68,7 @@ async def _undo(run: Run, services: Services, wanted: str, given: dict[str, Any]
 
 
 async def _undo_all(run: Run, services: Services, submission: Submission, given: dict[str, Any]) -> int:
-    """Undo what the jobs of a submission did; one that has not ended is named, and left as it
-    is.
-    """
+    """Undo what the jobs of a submission did; one that has not ended is named, and left alone."""
     from cli.guests.rows_together import RowsTogether
     from cli.guests.together import Wanted
     from tasks.errors import Refusal

@@ -1,3 +1,1 @@
-"""`usher invite` takes a list or addresses from reading to sending. Begin reading at
-`command.py`.
-"""
+"""`usher invite` takes a list, or addresses, from reading to sending: begin at `command.py`."""

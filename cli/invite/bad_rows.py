@@ -10,9 +10,7 @@ from tasks.telling.words import number
 
 
 def report_bad(terminal: Terminal, request: Request, loaded: Loaded) -> None:
-    """Report what is wrong with the list. Raises `Refusal` where that means that nothing is
-    sent.
-    """
+    """Report what is wrong with the list. Raises `Refusal` where nothing is sent for that."""
     for warning in request.guests.warnings if request.guests else ():
         terminal.warn(warning)
     for row in loaded.bad[:SHOWN_BAD]:

@@ -1,6 +1,4 @@
-"""`usher invite`: a file, standard input or addresses become a job, and the job is followed to its
-end.
-"""
+"""`usher invite`: a file, standard input or addresses become a job that is followed to its end."""
 
 from __future__ import annotations
 

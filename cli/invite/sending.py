@@ -35,9 +35,7 @@ _LOOK_EVERY_ROWS = 256
 
 
 async def send(run: Run, services: Services, request: Request) -> int:
-    """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was
-    accepted.
-    """
+    """Do the whole of it; returns the exit status. Raises what ends it before rows are accepted."""
     session, terminal = run.session, run.terminal
     connection = services.connection(request.connection)
     signed_in = await sign_in(terminal, services, connection, fresh=request.dry_run)

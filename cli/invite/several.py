@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 
 async def send_to_several(run: Run, services: Services, request: Request, connections: Sequence[str]) -> int:
-    """Do the whole of it; returns the exit status. Raises for whatever ends it before anything was
-    accepted.
-    """
+    """Do the whole of it; returns the exit status. Raises what ends it before rows are accepted."""
     with Split(connections) as split:
         split.add_all(counted(request, run.terminal))
         return await send_split(run, services, request, split)

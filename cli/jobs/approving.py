@@ -1,6 +1,4 @@
-"""`usher jobs approve`: somebody other than the submitter looks at a job that waits, and lets it
-go.
-"""
+"""`usher jobs approve`: somebody other than the submitter looks at a waiting job, lets it go."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _FOLLOWED_BY_NOBODY = "approved, and to be resumed"
-"""Why an approved job of a private stack is paused: nothing of it runs there that no command
-follows.
-"""
+"""Why an approved job of a private stack is paused: it runs there while a command follows it."""
 
 
 async def approve(terminal: Terminal, place: Place, services: Services, wanted: str, *, yes: bool) -> int:

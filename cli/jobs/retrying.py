@@ -43,9 +43,7 @@ async def retry_job(run: Run, services: Services, wanted: str, options: dict[str
 
 
 async def _retry_submission(run: Run, services: Services, submission: Submission, options: dict[str, Any]) -> int:
-    """Send what failed in any of its jobs as a new submission; what cannot be tried again now is
-    named.
-    """
+    """Send what failed in any of its jobs as a new submission; name what cannot be tried now."""
     views, left = choose_retried(submission)
     names = [view.connection for view in views]
     with Split(names) as split:

@@ -83,9 +83,7 @@ async def _show_first(terminal: Terminal, services: Services, view: JobView) -> 
 
 
 def _find_stages(services: Services, view: JobView) -> Sequence[Operation]:
-    """Return what may follow the job's rows; nothing where this machine does not know its
-    connection.
-    """
+    """Return what may follow the job's rows; nothing where its connection is not known here."""
     try:
         return find_stages(services.connection(view.connection), find_operation(view.operation))
     except ConfigError:

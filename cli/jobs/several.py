@@ -1,6 +1,4 @@
-"""What `usher jobs show` and the commands that move a job do to a submission, they do to all of
-its jobs.
-"""
+"""What commands show of a job, or do to it, they show of, or do to, all jobs of a submission."""
 
 from __future__ import annotations
 

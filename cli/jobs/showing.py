@@ -144,9 +144,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
 async def _show_submission(
     terminal: Terminal, place: Place, services: Services, submission: Submission, *, accepted: bool
 ) -> int:
-    """Show all jobs of a submission; where it is asked for, how many of their guests have accepted
-    since.
-    """
+    """Show all jobs of a submission; where it is asked for, how many guests have accepted since."""
     if not accepted:
         return show_submission(terminal, services.settings(), submission)
     for view in submission.views:

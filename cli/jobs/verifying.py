@@ -1,6 +1,4 @@
-"""`usher jobs verify`: looking up every row that is still to be sent, above all after a restore
-from backup.
-"""
+"""`usher jobs verify`: looking up every row that is still to be sent, above all after a restore."""
 
 from __future__ import annotations
 

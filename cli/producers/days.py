@@ -1,6 +1,4 @@
-"""How much of a producer's day is used stands in the ledger, which is asked only where somebody has
-a limit.
-"""
+"""How much of a producer's day is used the ledger tells, where somebody has a limit."""
 
 from __future__ import annotations
 

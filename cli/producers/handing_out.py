@@ -29,9 +29,7 @@ class Login:
     user: str
     """Its line for Redis."""
     url: str
-    """How it reaches Redis, PASSWORD in the place of its password; '' where that takes more than a
-    URL.
-    """
+    """How it reaches Redis, PASSWORD in place of its password; '' where a URL cannot say it."""
     broker_url: str = ""
     """How it reaches RabbitMQ, likewise."""
     commands: tuple[str, ...] = ()

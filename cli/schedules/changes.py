@@ -1,6 +1,4 @@
-"""`usher schedules add`, `remove`, `enable`, `disable` and `run`: the timetable is changed, or
-fired by hand.
-"""
+"""`usher schedules add`, `remove`, `enable`, `disable`, `run`: changed, or fired by hand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`usher schedules list` and `show`: the schedules, when each is due, and how its last runs
-went.
-"""
+"""`usher schedules list` and `show`: the schedules, when each is due, how its last runs went."""
 
 from __future__ import annotations
 

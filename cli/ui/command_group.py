@@ -1,6 +1,4 @@
-"""A group of commands shows in its help each command's first sentences in full, not cut off after
-45 letters.
-"""
+"""A group's help shows each command's first sentences in full, not cut off at 45 letters."""
 
 from __future__ import annotations
 

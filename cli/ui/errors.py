@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Of a disk, or of a file that stdout goes to. What names its file was told by whoever opened
-it.
-"""
+"""Of a disk, or of stdout's file. What names its file was told by whoever opened it."""
 
 
 def end(error: BaseException, session: Session) -> int:

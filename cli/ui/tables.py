@@ -43,9 +43,7 @@ class CalmTable(Table):
         return sum(widths) + 2 * (len(widths) - 1) <= options.max_width
 
     def _stacked(self) -> Table:
-        """Each row's first cell, and beside it the others that hold anything, each after its
-        heading.
-        """
+        """Each row's first cell, and beside it those others that hold anything, with headings."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")

@@ -74,9 +74,7 @@ class Terminal:
         self._to_stderr(Text(clean(sentence)))
 
     def warn(self, sentence: str, command: str = "") -> None:
-        """Say what somebody has to know, with --json too; a command to type stands on a line of its
-        own.
-        """
+        """Say what somebody has to know, with --json too; a command to type has its own line."""
         from rich.text import Text
 
         self._to_stderr(Text.assemble(("! ", "yellow"), clean(sentence)))
@@ -138,9 +136,7 @@ class Terminal:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Show nothing of what is typed within the block; what was pasted too early is not shown
-        either.
-        """
+        """Show nothing of what is typed within the block, nor of what was pasted too early."""
         import termios
 
         try:
@@ -155,9 +151,7 @@ class Terminal:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, shown)
 
     def status(self, text: str) -> None:
-        """Show a line that the next one overwrites; '' takes it away. Only where something may
-        move.
-        """
+        """Show a line that the next one overwrites; '' takes it away. Only where it may move."""
         if self.live and not self._gone:
             try:
                 sys.stderr.write(f"\r\x1b[K{clean(text)}")
@@ -236,9 +230,7 @@ def build_table(
 
 
 def build_facts(facts: Iterable[tuple[str | RenderableType, str | RenderableType]]) -> Table:
-    """Return a table of two columns without headings: what something is about, dim, and what is
-    so.
-    """
+    """Return a table of two columns, no headings: what something is about, dim, and what is so."""
     from rich.text import Text
 
     table = build_table(

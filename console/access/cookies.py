@@ -26,9 +26,7 @@ def flow_cookie(console: ConsoleSection) -> str:
 
 
 def put_session(cookies: SimpleCookie, console: ConsoleSection, value: str) -> None:
-    """Set the session's cookie, or remove it (''). `Lax`: the first page after Entra's is reached
-    from there.
-    """
+    """Set the session's cookie, or remove it (''). `Lax`: Entra's page leads to the first one."""
     _put(cookies, session_cookie(console), value, {"samesite": "Lax", "secure": _is_https(console)})
 
 

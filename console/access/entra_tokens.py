@@ -114,9 +114,7 @@ def _viewer(claims: dict[str, Any], kind: Kind) -> Viewer:
 
 
 def _clean(value: object) -> str:
-    """Return a name without line breaks and other controls: it goes into logs and the audit
-    trail.
-    """
+    """Return a name without line breaks and controls: it goes into logs and the audit trail."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST]

@@ -40,9 +40,7 @@ class FormSecret:
 
     @classmethod
     def of_local(cls, request: Request) -> FormSecret:
-        """Return the secret of a browser that needs no sign-in. Cookies know no ports, so its name
-        does.
-        """
+        """Return the secret of a browser without a sign-in; its cookie's name has the port."""
         name = f"usher-local-{request.url.port or 80}"
         value = request.cookies.get(name, "")
         return cls(name, value) if len(value) >= 32 else cls(name, secrets.token_urlsafe(32), is_new=True)

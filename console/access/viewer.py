@@ -88,9 +88,7 @@ class Viewer:
         return self.role >= role
 
     def sees(self, info: Mapping[str, Any]) -> bool:
-        """Tell whether they may know of the job that keeps this `info`: a producer of its own
-        alone.
-        """
+        """Tell whether they may know of the job with this `info`: a producer only of its own."""
         return is_its_own(self.bound, info)
 
     def refusal(self, connection: str, operation: str = "") -> str:
@@ -110,7 +108,5 @@ def local_operator() -> Viewer:
 
 
 def of_producer(producer: Producer) -> Viewer:
-    """Return the viewer that a producer's token makes: it submits, and changes what it
-    submitted.
-    """
+    """Return the viewer that a producer's token makes: it submits, and changes its own jobs."""
     return Viewer(Kind.PRODUCER, Role.SUBMIT, Person(f"producer {producer.name}", ""), producer)

@@ -102,9 +102,7 @@ def read_reading(said: Mapping[str, str]) -> ListOptions:
 
 
 def open_upload(file: IO[bytes], name: str, options: ListOptions) -> GuestList:
-    """Open a list that was sent, which closes the file with itself. Raises `InputError`, and
-    `Ambiguity`.
-    """
+    """Open a list that was sent, which closes the file. Raises `InputError`, and `Ambiguity`."""
     closing = ExitStack()
     closing.callback(file.close)
     try:

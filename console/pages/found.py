@@ -25,9 +25,7 @@ _COUNTS: Final = ("rows", "to_send", "now", "mails", "known", "refused", "bad", 
 def describe_found(
     told: Plan, forecast: Forecast, request: Request, bad: Sequence[BadRow], rows: list[list[Any]]
 ) -> dict[str, Any]:
-    """Return what a page shows of a look through one connection. `rows`: of those that would not
-    go.
-    """
+    """Return what a page shows of a look through one connection. `rows`: that would not go."""
     never = OPERATIONS[request.operation].never_known
     return {
         "tenants": [],

@@ -85,9 +85,7 @@ async def list_jobs(page: Viewing, request: Request) -> Response:
 
 @router.get("/jobs/{job}")
 async def show_job(page: Viewing, job: str, look: str = "") -> Response:
-    """Show one job; to whoever is to approve it, what would become of its rows where that is
-    asked.
-    """
+    """Show one job; to its approver, where that is asked, what would become of its rows."""
     return await _show(page, await _find(page, job), looks=bool(look))
 
 
@@ -160,9 +158,7 @@ async def move_job(page: Submitting, job: str, verb: str) -> Response:
 
 
 async def do_with(page: Page, job: str, work: Any) -> Response:
-    """Do something with a job, and go on to it, or to the one that came of it; a refusal is told
-    beside it.
-    """
+    """Do something with a job, and go on to what came of it; a refusal is told beside it."""
     view = await _find(page, job)
     try:
         other = await work(view)

@@ -63,9 +63,7 @@ async def show_now(page: Viewing, submission: str) -> Response:
 
 @router.post("/submissions/{submission}/approve")
 async def approve(page: Approving, submission: str, request: Request) -> Response:
-    """Let each of its jobs run that waits for approval, of somebody else's submission, as it was
-    looked at.
-    """
+    """Let each of its jobs run that waits for approval, as it was looked at."""
     async with request.form(max_fields=MOST_FIELDS) as form:
         return await _do_with(page, submission, lambda found: _approve(page, found, form))
 
@@ -85,9 +83,7 @@ async def move(page: Submitting, submission: str, verb: str) -> Response:
 
 
 async def _do_with(page: Page, submission: str, work: Callable[[Submission], Awaitable[str]]) -> Response:
-    """Do something with a submission, and go on to the one that came of it; a refusal is told
-    beside it.
-    """
+    """Do something with a submission, go on to what came of it; a refusal is told beside it."""
     try:
         other = await work(await _find(page, submission))
     except (Refusal, ListError, ConfigError, UsherError) as refusal:

@@ -33,9 +33,7 @@ _NO_WORKER: Final = N_("No worker runs, so nothing is sent. Whoever runs usher s
 
 
 def not_before_ms(page: Page, *views: JobView) -> int:
-    """Return when the last of these jobs ends at the earliest, as the quota goes; 0 where nobody
-    knows.
-    """
+    """Return when the last of these jobs ends at the earliest, by the quota; 0: nobody knows."""
     known = [(view, limits) for view in views if (limits := find_limits(page.services, view))]
     ends = (view.began_at.timestamp() + least_s(view, limits) for view, limits in known)
     return round(max(ends, default=0) * 1000)

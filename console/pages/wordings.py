@@ -109,9 +109,7 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     HoldReason.KEY: N_("No worker can read the ledger's key. Whoever runs usher has to provide it."),
 }
-"""What a hold means and who ends it, in the reader's language; the ledger's own sentence has the
-details.
-"""
+"""What a hold means and who ends it, for the reader; the ledger's sentence has the details."""
 RUNS: Final[Mapping[str, str]] = {
     "ok": N_("well"),
     "attention": N_("needs attention"),

@@ -72,9 +72,7 @@ async def read_stream(request: Request, file: IO[bytes]) -> None:
 
 
 async def read_form(request: Request) -> FormData:
-    """Return a form, whose files lie in files without names. Raises `Problem`; it is to be
-    closed.
-    """
+    """Return a form, its files in files without names. Raises `Problem`; it is to be closed."""
     try:
         return await request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=_MOST_FIELD)
     except (MultiPartException, MultipartParseError, AssertionError, UnicodeDecodeError):
@@ -94,9 +92,7 @@ def find_upload(form: FormData) -> UploadFile:
 
 
 def gather(pairs: Mapping[str, Any] | list[tuple[str, Any]], several: frozenset[str]) -> dict[str, Any]:
-    """Return fields by name; those of `several` as lists. Raises `Problem` where another comes
-    twice.
-    """
+    """Return fields by name; those of `several` as lists. Raises `Problem` for another twice."""
     found: dict[str, Any] = {}
     for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
         if isinstance(value, UploadFile):

@@ -1,6 +1,4 @@
-"""How the rows of a job, or of a submission, ended: page by page as JSON, or all of them as a file,
-streamed.
-"""
+"""How the rows of a job or a submission ended: page by page as JSON, or all of them as a file."""
 
 from __future__ import annotations
 
@@ -178,9 +176,7 @@ def _write(form: str, records: list[Mapping[str, Any]], columns: tuple[str, ...]
 async def _sheet(
     parts: Parts, records: AsyncIterator[dict[str, Any]], columns: tuple[str, ...]
 ) -> AsyncIterator[bytes]:
-    """Yield a workbook, which is written to a file without a name first: its table of contents is
-    at its end.
-    """
+    """Yield a workbook, written to a nameless file first: its table of contents is at its end."""
     loop = asyncio.get_running_loop()
     async with parts.readings.turn():
         with tempfile.TemporaryFile() as file:

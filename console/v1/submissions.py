@@ -35,9 +35,7 @@ _MOVED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Document}}
 
 
 async def find_its(parts: Parts, viewer: Viewer, name: str) -> Submission:
-    """Return a submission that this viewer may know of: all of its jobs are theirs. Raises
-    `Problem`.
-    """
+    """Return a submission that this viewer may know of: each job is theirs. Raises `Problem`."""
     try:
         found = await find_submission(parts.services, name)
     except Refusal as none:

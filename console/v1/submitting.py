@@ -136,9 +136,7 @@ async def admit_loaded(
 
 
 async def refuse_beyond_day(services: Services, viewer: Viewer, name: str, rows: int, connections: str) -> None:
-    """Raise `Problem`, before they are loaded, where so many rows are too many for a producer's
-    day.
-    """
+    """Raise `Problem`, before they are loaded, where rows are too many for a producer's day."""
     left, producer = await left_of_day(services, viewer.bound, name), viewer.bound
     if producer is not None and left is not None and rows > left:
         raise too_much(beyond_day(producer, left), connections)
@@ -184,9 +182,7 @@ def tell_loaded(request: Request, loaded: Loaded, warnings: Sequence[str]) -> di
 
 
 async def _told_before(view: JobView, taken: Taken) -> dict[str, Any]:
-    """Return what is answered the second time. Raises `Problem` where the key was used for another
-    list.
-    """
+    """Return what is answered the second time. Raises `Problem` where it was for another list."""
     await refuse_other_list(view, taken, f"job {view.id}")
     again = "This Idempotency-Key was used before: this is the job that was made then."
     told = {"job": view.id, "state": view.state.value, "rows": view.counts.rows}

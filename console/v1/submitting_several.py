@@ -54,9 +54,7 @@ def submission_of(given: str | None, through: str, viewer: Viewer) -> str:
 
 
 async def submit_to_several(parts: Parts, viewer: Viewer, taken: Taken, name: str) -> dict[str, Any]:
-    """Take in an order under a submission's id, once; returns what is answered. Raises as `submit`
-    does.
-    """
+    """Take in an order under a submission's id, once; returns the answer. Raises as `submit`."""
     return await take_in_once(parts, name, lambda claim: _submit(parts, viewer, taken, name, claim))
 
 

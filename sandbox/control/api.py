@@ -182,18 +182,14 @@ class Control:
         return told
 
     def _register(self, app: App, **credential: Any) -> None:
-        """Let a credential count in every tenant: an application that they share is registered
-        once.
-        """
+        """Let a credential count in every tenant: an application is registered once."""
         for _, other in self._world.apps:
             if other.client_id == app.client_id:
                 for name, value in credential.items():
                     setattr(other, name, value)
 
     def _certificate(self, body: Body) -> Body:
-        """Register a certificate with an application, as an upload in Entra's pages does; those it
-        has stay.
-        """
+        """Register one more certificate with an application, as an upload in Entra's pages does."""
         tenant, app = self._app(body)
         try:
             pem = Path(str(body["file"])).read_bytes() if "file" in body else str(body.get("pem", "")).encode()
@@ -232,9 +228,7 @@ class Control:
         return {"tenant_id": tenant.id, "blocked": tenant.blocked_for_abuse, "after": tenant.abuse_after}
 
     def _reopen(self, body: Body) -> Body:
-        """Lift everything that only a person lifts: abuse block, invitations off, expired
-        secrets.
-        """
+        """Lift what only a person lifts: abuse block, invitations off, expired secrets."""
         tenant, app = self._app(body)
         tenant.blocked_for_abuse, tenant.abuse_after, tenant.allow_invites_from = False, None, "everyone"
         tenant.max_users = None

@@ -18,9 +18,7 @@ _ROLES_TOO = frozenset({"RoleManagement.ReadWrite.Directory"})
 
 
 def check_changeable(caller: Caller, group: Group) -> None:
-    """Raise `GraphError` where nobody's membership can be changed through Graph, or not by this
-    application.
-    """
+    """Raise `GraphError` where nobody, or not this application, can change its membership."""
     shape = group.shape
     if shape.role_assignable:
         need(caller, _ROLES_TOO)

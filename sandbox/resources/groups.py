@@ -164,9 +164,7 @@ class Groups:
 
 
 def members_of(tenant: Tenant, group: Group) -> Iterable[User]:
-    """Yield the users who are in a group; of a dynamic one, all guests. Whoever is in the bin is
-    not shown.
-    """
+    """Yield the users in a group; of a dynamic one, all guests. Nobody in the bin is shown."""
     if group.kind == "dynamic":
         return (user for user in tenant.users.values() if user.user_type == "Guest")
     return (tenant.users[name] for name in group.members if name in tenant.users)

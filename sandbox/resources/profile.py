@@ -158,9 +158,7 @@ def _set_extra(user: User, key: str, value: object) -> None:
 
 
 def _check_free(tenant: Tenant, user: User, mail: str) -> None:
-    """Raise `GraphError` where somebody else has an address already: a user, a group or a
-    contact.
-    """
+    """Raise `GraphError` where a user, a group or a contact has an address already."""
     address = mail.lower()
     others = [holder for holder in tenant.by_address.get(address, ()) if holder is not user]
     if others or address in tenant.list_addresses or address in tenant.contacts:
@@ -168,9 +166,7 @@ def _check_free(tenant: Tenant, user: User, mail: str) -> None:
 
 
 def _set_mail(user: User, mail: str) -> None:
-    """Set the address; the directory keeps the old one among the proxy addresses, as Exchange
-    does.
-    """
+    """Set the address; the directory keeps the old one among the proxy addresses, as Exchange."""
     others = tuple(f"smtp:{proxy[5:]}" for proxy in user.proxy_addresses if proxy[5:].lower() != mail.lower())
     user.mail, user.proxy_addresses = mail, (f"SMTP:{mail}", *others)
 

@@ -33,9 +33,7 @@ class References:
         return name.lower()
 
     def read_one(self, body: Any, *kinds: str) -> str:
-        """Return the id in `{"@odata.id": URL}`, the body of a POST to `$ref`. Raises
-        `GraphError`.
-        """
+        """Return the id in `{"@odata.id": URL}`, a POST's body to `$ref`. Raises `GraphError`."""
         if type(body) is not dict or body.keys() != {"@odata.id"}:
             raise bad_request("The payload of a reference is an object with '@odata.id'.", "Request_BadRequest")
         return self.read(body["@odata.id"], *kinds)

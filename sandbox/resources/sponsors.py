@@ -37,9 +37,7 @@ class Sponsors:
         return {"sponsors": self.list, "add_sponsor": self.add, "remove_sponsor": self.remove}
 
     def list(self, asked: Asked) -> tuple[int, Any]:
-        """Answer GET /users/{id}/sponsors. What the application may not read comes with its id and
-        type alone.
-        """
+        """Answer GET /users/{id}/sponsors; of what may not be read, with id and type alone."""
         need(asked.caller, READ_USERS)
         try:
             select, _ = parse_single_query(asked.query)

@@ -63,9 +63,7 @@ class Teams:
         return 200, {"@odata.context": context, **{name: shown[name] for name in names}}
 
     def add(self, asked: Asked) -> tuple[int, Any]:
-        """Do POST /teams/{id}/members/add: 200 where all were added, 207 where some were; in any
-        order.
-        """
+        """Do POST /teams/{id}/members/add: 200, or 207 where not all were added; in any order."""
         _need(asked.caller, _ADD)
         tenant, body = asked.caller.tenant, asked.body
         values = body.get("values") if type(body) is dict and body.keys() == {"values"} else None

@@ -1,6 +1,4 @@
-"""The pages a person sees in a browser: an overview at `/`, read-only, and what a redeem link leads
-to.
-"""
+"""The pages a person sees in a browser: a read-only overview at `/`, and what a link redeems."""
 
 from __future__ import annotations
 

@@ -54,9 +54,7 @@ class Server:
         self._ended = asyncio.Event()
 
     async def start(self) -> tuple[str, int]:
-        """Listen, and return the base URL and the port. Raises `OptionError` if the port cannot be
-        had.
-        """
+        """Listen; return the base URL and the port. Raises `OptionError` if it cannot be had."""
         options = self.world.options
         files = self.world.server_files
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -170,9 +168,7 @@ class Server:
         fired: Fired | None,
         process: Callable[[], Reply],
     ) -> web.StreamResponse:
-        """Answer with latency, half of it before the request is processed, and with the fault that
-        struck.
-        """
+        """Answer with latency, half of it before processing, and with the fault that struck."""
         client_request_id = request.headers.get("client-request-id", "")
         latency = (caller and caller.tenant.latency) or self.world.options.latency
         latency_s = latency.at(self.world.chance.random())
@@ -298,9 +294,7 @@ class Server:
         fired: Fired | None,
         client_request_id: str,
     ) -> None:
-        """Write the request into the ledger, and to disk what was logged, before its answer
-        leaves.
-        """
+        """Write the request into the ledger, and the log to disk, before its answer leaves."""
         recorder = self.world.recorder
         if not recorder.keep:
             recorder.request(operation, reply.status)

@@ -25,9 +25,7 @@ class SigningKeys:
         self._keys: dict[str, rsa.RSAPrivateKey] = {}
 
     def roll(self, *, keep_old: bool) -> str:
-        """Sign with a new key from now on, and show the old ones only if they are kept. Returns its
-        id.
-        """
+        """Sign with a new key from now on; old ones are shown only if kept. Returns its id."""
         if not keep_old:
             self._keys.clear()
         name = secrets.token_urlsafe(20)

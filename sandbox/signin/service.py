@@ -112,9 +112,7 @@ class SignIn:
         return asking, self.people(tenant_name)
 
     def people(self, tenant_name: str) -> list[tuple[Tenant, User]]:
-        """Return who may sign in: members and accepted guests who are enabled, of one tenant or of
-        all.
-        """
+        """Return who may sign in: enabled members and accepted guests, of one tenant or of all."""
         one = self._directory.tenant(tenant_name)
         tenants = list(self._directory.tenants.values()) if tenant_name in SHARED else [one] if one else []
         if not tenants:

@@ -52,9 +52,7 @@ class Fact:
 
 
 async def examine(services: Services, *, private: bool) -> AsyncIterator[Fact]:
-    """Yield what is found, one after the other. `private`: workers of this server come and go with
-    commands.
-    """
+    """Yield what is found, one by one. `private`: workers of this server go with commands."""
     try:
         server, _ = await check_server(services.client, prefix=services.keys.prefix)
     except LedgerError as error:

@@ -35,9 +35,7 @@ SHOWN_DOMAINS: Final = 10
 
 @dataclass(slots=True)
 class Forecast(Tally):
-    """What a dry run found, in numbers and sentences. `loaded`: the list, reduced to what would be
-    invited.
-    """
+    """What a dry run found, in numbers and sentences. `loaded`: the list, as it would go."""
 
     loaded: Loaded
     known: int = 0

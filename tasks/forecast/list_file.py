@@ -38,9 +38,7 @@ class ForeseenRows:
 
     @property
     def connections(self) -> list[str]:
-        """The connections that have rows; '' of a list that goes through one, and of rows that are
-        nobody's.
-        """
+        """The connections that have rows; '' of a list that goes through one, and of nobody's."""
         return sorted(self._places)
 
     def add(self, row: ForeseenRow, connection: str = "") -> None:

@@ -38,9 +38,7 @@ _WITHIN_S = 10.0  # nobody waits longer for a plan
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """`loaded` as it will be sent, as far as is known. `at_most`: more of its guests may be there
-    already.
-    """
+    """`loaded` as it will be sent, as far as known. `at_most`: more guests may be there already."""
 
     loaded: Loaded
     known: int = 0

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
 
 NAME_ABOVE_ROWS = 500
-"""Above so many rows the question wants the connection's name for an answer, which nobody types by
-habit.
-"""
+"""Above so many rows the question wants the connection's name, which nobody types by habit."""
 
 ONMICROSOFT_RECIPIENTS = 100
 """Outside recipients a day that Exchange Online lets an onmicrosoft.com sender reach.

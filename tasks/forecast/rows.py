@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 _AT_ONCE = 4
-"""Chunks looked up at the same time: 120 or so reads on the wire, a small part of the quota for
-reads.
-"""
+"""Chunks looked up at the same time: some 120 reads on the wire, a small part of the quota."""
 _DOMAINS_AT_ONCE = 8
 _MOST_DOMAINS = 5_000  # of one list whose tenants are asked for, where partners are blocked
 
@@ -75,9 +73,7 @@ class ForeseenRow:
 
 @dataclass(slots=True)
 class Foresight:
-    """Looks at the rows of one loaded job. `gaps`: what could not be looked at, complete at the
-    end.
-    """
+    """Looks at the rows of one loaded job. `gaps`: what could not be looked at, in the end."""
 
     services: Services
     channel: Channel

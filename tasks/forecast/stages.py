@@ -152,9 +152,7 @@ def _item(
 
 
 def _weight(foreseen: StageForeseen) -> int:
-    """Return which of a row's items tells most: one that is refused, one that waits, one that is
-    done.
-    """
+    """Return which of a row's items tells most: refused, else waiting, else done."""
     return (StageWould.SKIP, StageWould.ALREADY, StageWould.DO, StageWould.WAIT, StageWould.REFUSE).index(
         foreseen.would
     )

@@ -18,9 +18,7 @@ from worker.operations.tenant_rules import Gap, TenantRules
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Rows of one operation by what would become of them and by domain. `gaps`: what could not be
-    looked at.
-    """
+    """Rows of one operation by what would become of them, and by domain. `gaps`: not looked at."""
 
     operation: str = INVITE
     counts: Counter[Would] = field(default_factory=Counter)

@@ -46,9 +46,7 @@ def check_picture(path: Path) -> str:
 
 
 def draw_funnel(funnel: Funnel, tenant: str, on: str, path: Path) -> None:
-    """Draw a funnel into a file for its owner alone. `on`: the day, as text. Raises
-    `OutputError`.
-    """
+    """Draw a funnel into a file for its owner alone. `on`: the day. Raises `OutputError`."""
     form = check_picture(path)
     picture = _draw(funnel, f"Guests of {tenant}", on, form)
     save_whole(path, lambda stream: stream.write(picture))

@@ -37,9 +37,7 @@ class Meant:
     expires_within: timedelta | None = None
 
     async def choose(self, services: Services, expiry_attribute: str = "") -> Choice:
-        """Return the choice; ages count on Redis's clock. `expiry_attribute`: where the end of
-        access lies.
-        """
+        """Return the choice; ages count on Redis's clock. `expiry_attribute`: where an end lies."""
         now = datetime.fromtimestamp(await read_time_ms(services.client) / 1000, UTC)
 
         def ago(age: timedelta | None) -> datetime | None:
@@ -97,9 +95,7 @@ async def _read(
     listing: GuestListing,
     heard: Callable[[int, int | None], None],
 ) -> Read:
-    """Raises `Refusal` where the tenant shows nobody's dates of signing in, and they are asked
-    for.
-    """
+    """Raises `Refusal` where dates of signing in are asked for, and the tenant shows nobody's."""
     read, dated = 0, False
     asks_dates = Also.SIGN_INS in also
     pages = GuestReader(services, connection).pages(also, pending=choice.state is GuestState.PENDING)

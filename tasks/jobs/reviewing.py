@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 MOST_LOOKED_AT: Final = 10_000
-"""Rows asked about: half a minute's look-ups. A sample as large as that shows what kind of list it
-is.
-"""
+"""Rows asked about: half a minute's look-ups, enough to show what kind of list it is."""
 
 
 async def waiting_rows(services: Services, view: JobView) -> AsyncIterator[dict[str, Any]]:

@@ -49,9 +49,7 @@ async def delete_all(services: Services, submission: Submission) -> None:
 
 
 def refuse_approval_of_all(submission: Submission, person: Person) -> Sequence[JobView]:
-    """Return the jobs that wait for approval. Raises `Refusal` for one's own, and where none
-    does.
-    """
+    """Return the jobs that wait for approval. Raises `Refusal` for one's own, and for none."""
     waiting = [view for view in submission.views if view.awaits_approval]
     for view in waiting or submission.views[:1]:
         refuse_approval(view, person)

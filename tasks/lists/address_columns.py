@@ -34,9 +34,7 @@ def find_address_columns(rows: Rows) -> list[int]:
 
 
 def find_only(rows: Rows, among: Collection[int]) -> int | None:
-    """Return the one of these columns that holds an address in any row; None where none does, or
-    several.
-    """
+    """Return the one of these columns with an address in any row; None for none, or several."""
     found = [column for column in among if any(column < len(cells) and holds_address(cells[column]) for cells in rows)]
     return found[0] if len(found) == 1 else None
 
@@ -47,9 +45,7 @@ def is_empty(rows: Rows, column: int) -> bool:
 
 
 def find_rival(cells: Sequence[str], column: int, rivals: Collection[int]) -> int | None:
-    """Return the rival column with an address in a record that has none in its column, if there is
-    one.
-    """
+    """Return the rival column with an address in a record that has none in its column, if any."""
     if column < len(cells) and holds_address(cells[column]):
         return None
     return next((rival for rival in rivals if rival < len(cells) and holds_address(cells[rival])), None)

@@ -44,9 +44,7 @@ def is_version_line(cells: Sequence[str]) -> bool:
 
 
 def template_name(heading: str) -> str | None:
-    """Return the name in brackets in lower case, `inviteeemail`, or None for a heading without
-    one.
-    """
+    """Return the name in brackets in lower case, `inviteeemail`; None for a heading without."""
     found = _BRACKETS.search(heading)
     return found[1].lower() if found else None
 

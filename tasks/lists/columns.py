@@ -208,9 +208,7 @@ def _choose_by_cells(free: Mapping[int, str], chosen: Mapping[int, str], rows: R
 
 
 def _instead_of_empty(column: int, free: Mapping[int, str], chosen: Mapping[int, str], rows: Rows) -> int | None:
-    """Return the other e-mail column that alone has addresses, where the first is empty in every
-    row.
-    """
+    """Return the other e-mail column that alone has addresses, where the first is always empty."""
     if not rows or not is_empty(rows, column):
         return None
     others = [
@@ -318,9 +316,7 @@ def ask_again(
 
 
 def ask_for_email(candidates: Sequence[str], name: str, options: ListOptions, line: int) -> Ambiguity:
-    """Return the question which of these headings is the address's, none of them being known as
-    one.
-    """
+    """Return the question which of these headings, none of them known, is the address's."""
     ways = [f"--map email={quote_for_shell(heading)}" for heading in candidates]
     return Ambiguity(
         f"{name} has no column that is surely the address; if it is {quote_headings(candidates)}, say"
@@ -343,9 +339,7 @@ def describe_ignored(headings: Iterable[str], what: str = "column") -> str:
 
 
 def quote_headings(headings: Sequence[str]) -> str:
-    """Return headings for a sentence: quoted, shortened, ten at most, and nothing that a terminal
-    would obey.
-    """
+    """Return headings for a sentence: quoted, shortened, ten at most, safe for a terminal."""
     shown = [_quote(heading) for heading in headings[:_SHOWN]]
     more = len(headings) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

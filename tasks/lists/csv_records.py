@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 
 class CsvRecords(WithColumns):
-    """The records of one CSV source, in one pass; the headings are read when it is made. Raises
-    `InputError`.
-    """
+    """The records of one CSV source, in one pass; made with its headings. Raises `InputError`."""
 
     def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
         options = options or ListOptions()
@@ -52,18 +50,14 @@ class CsvRecords(WithColumns):
 
     @property
     def style(self) -> CsvStyle:
-        """How the file is written, so that another can be written so; certain when everything has
-        been read.
-        """
+        """How the file is written, so that another can be; certain when all has been read."""
         lines = self._lines
         end = "\r\n" if "\r\n" in self._beginning else "\n"
         return CsvStyle(self.dialect.delimiter, lines.encoding, lines.has_mark, end)
 
     @property
     def description(self) -> tuple[str, ...]:
-        """How the file is read, in a few words each; the encoding is certain when everything has
-        been read.
-        """
+        """How the file is read, in a few words each; the encoding is certain only in the end."""
         mark = " with a mark" if self._lines.has_mark and self._lines.encoding == "utf-8" else ""
         line = self.dialect.headings.line
         return (
@@ -183,17 +177,13 @@ class CsvRecords(WithColumns):
                 raise self._too_long(line, f"{MAX_LINE_BYTES:,} bytes") from None
 
     def _read_loosely(self, text: str) -> list[str]:
-        """Return the cells of a record with a stray quotation mark as well as they can be told
-        apart.
-        """
+        """Return the cells of a record with a stray quotation mark as well as can be told."""
         with suppress(csv.Error):
             return next(open_reader(io.StringIO(text, newline=""), self.dialect.delimiter, strict=False), [])
         return [text.strip()]
 
     def _read_top(self) -> list[list[str]]:
-        """Read down to the line of headings and return it with what stands above, which was looked
-        at already.
-        """
+        """Read down to the headings; return them with what stands above, looked at already."""
         top = []
         for _ in range(self.dialect.headings.index):
             with suppress(csv.Error):  # a title may hold a stray quotation mark
@@ -201,9 +191,7 @@ class CsvRecords(WithColumns):
         return [*top, next(self._reader, [])]
 
     def _raise_if_lost(self, error: csv.Error, line: int) -> None:
-        """Raise `InputError` for the two of csv's errors after which the next row cannot be
-        found.
-        """
+        """Raise `InputError` for those two of csv's errors after which no next row can be found."""
         if "unexpected end" in str(error):
             raise InputError(f"{self._lines.name} {describe_unclosed(line)}") from None
         if "field limit" in str(error):

@@ -48,9 +48,7 @@ def find_foreseen(headings: Sequence[str]) -> range:
 
 
 def find_like(headings: Sequence[str], columns: Sequence[str]) -> range:
-    """Return where columns of the same kind as `columns` stand from an earlier run, to be replaced
-    by them.
-    """
+    """Return where columns like `columns` stand from an earlier run, to be replaced by them."""
     family = _FORESEEN if columns[0] == FORESEEN_COLUMNS[0] else _OUTCOMES
     return _find(_lowered(headings), family)
 
@@ -75,9 +73,7 @@ def find_not_kept(headings: Sequence[str], outcomes: range) -> dict[int, str]:
 
 
 def is_results_alone(found: Mapping[str, Any]) -> bool:
-    """Tell whether an object is a line of our results, and not of a list with outcomes beside
-    it.
-    """
+    """Tell whether an object is a line of our results, not of a list with outcomes beside it."""
     return found.keys() >= {*RESULT_COLUMNS}
 
 

@@ -97,16 +97,12 @@ class GuestList:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every row that is read is read with all its cells; certain when everything has
-        been read.
-        """
+        """Whether each row that is read is read with all its cells; certain when all have been."""
         return self._reader.is_whole and not self._left_out
 
     @property
     def fields_left_out(self) -> frozenset[str]:
-        """The fields of which some cell could not be used; certain when everything has been
-        read.
-        """
+        """The fields of which some cell could not be used; certain when all rows have been read."""
         return self._left_out.fields
 
     @property
@@ -125,9 +121,7 @@ class GuestList:
         return self._book
 
     def describe(self, *, with_sample: bool) -> list[tuple[str, str]]:
-        """How it was read, as (heading, text) pairs for the plan; complete when everything has been
-        read.
-        """
+        """How it was read, in (heading, text) pairs for the plan; complete when all has been."""
         told = [("Read as", ", ".join(self._reader.description))]
         renamed = [self._describe_column(field, heading) for field, heading in self._reader.read]
         if renamed:
@@ -141,9 +135,7 @@ class GuestList:
         return f"{told}: the only column with addresses" if field == "email" and self._reader.is_only_one else told
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the list's bytes, in hex digits; to be asked for when all rows were
-        read.
-        """
+        """Return the SHA-256 of the list's bytes, in hex digits, once all rows were read."""
         if self._workbook is None:
             return self._hashed.hexdigest()
         self._workbook.seek(0)

@@ -33,9 +33,7 @@ LINES_LOOKED_AT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record from the top of a list: where it begins, how many records stand above it, and its
-    cells.
-    """
+    """One record from the top of a list: where it begins, how many stand above it, its cells."""
 
     line: int
     index: int
@@ -50,9 +48,7 @@ def find_headings(top: Sequence[Line], options: ListOptions) -> Line | None:
 
 
 def find_headings_by_cells(top: Sequence[Line], options: ListOptions) -> Line | None:
-    """Return the line of headings above a column of addresses, where no heading says which column
-    that is.
-    """
+    """Return the line of headings above a column of addresses that no heading names."""
     if options.header_line or options.mapping.get("email", "#")[:1] != "#":
         return None
     first = next((index for index, line in enumerate(top) if any("@" in cell for cell in line.cells)), 0)
@@ -88,9 +84,7 @@ def refuse_other_templates(top: Sequence[Line], name: str, options: ListOptions)
 
 
 def check_above(top: Sequence[Line], found: Line, name: str, options: ListOptions) -> None:
-    """Raise `Ambiguity` where an address stands above the headings and nobody has said that it is
-    no guest's.
-    """
+    """Raise `Ambiguity` where an address above the headings may be a guest's."""
     if options.header_line:
         return
     above = [line for line in top if line.index < found.index and any(map(holds_address, line.cells))]

@@ -24,9 +24,7 @@ _LIKE_EMAIL: Final = re.compile(r"mail|courriel|correo|epost|mejl|メール|upn$
 
 
 def heading_key(heading: str) -> str:
-    """Return a heading's letters and digits, folded: case, blanks, punctuation and accents make no
-    difference.
-    """
+    """Return a heading's letters and digits, folded: without case, blanks, signs, accents."""
     return _REMARK.sub("", _fold(heading))
 
 

@@ -32,9 +32,7 @@ _REMEMBERED: Final = 1_000  # different keys; a list has a dozen, and a hostile 
 
 
 class JsonlRecords(RecordReader):
-    """The records of one JSONL source, in one pass. Raises `InputError` for the file, never for a
-    line.
-    """
+    """The records of one JSONL source, in one pass. Raises `InputError` for the file alone."""
 
     def __init__(self, lines: TextLines, options: ListOptions | None = None) -> None:
         if lines.head == "[":
@@ -76,9 +74,7 @@ class JsonlRecords(RecordReader):
             raise InputError(f"{self._lines.name} is empty.")
 
     def lines(self) -> Iterator[FileLine]:
-        """Yield every line with what it holds, and the numbers that iterating gives to the
-        guests.
-        """
+        """Yield every line with what it holds, and the guests' numbers that iterating gives."""
         for number, line, text in self._numbered():
             found = _parse(text)
             if not isinstance(found, dict):

@@ -1,6 +1,4 @@
-"""Cells of a list may be left out without costing a row; they are counted, for one warning a
-column.
-"""
+"""Cells of a list may be left out without costing a row; counted, for one warning a column."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class LeftOut:
         self._columns.setdefault(fault.column, _Column(fault)).cells += 1
 
     def warnings(self, read: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-        """Return a sentence a column; `read` has the fields and the headings they were read
-        from.
-        """
+        """Return a sentence a column; `read`: fields, and the headings they were read from."""
         headings = dict(read)
         return tuple(_describe(name, headings.get(name, name), column) for name, column in self._columns.items())
 

@@ -1,6 +1,4 @@
-"""The readers hand on raw records of a list, not yet checked; what all readers have in common is
-here.
-"""
+"""The readers hand on raw records of a list, not yet checked; here is what all have in common."""
 
 from __future__ import annotations
 
@@ -65,9 +63,7 @@ class RecordReader(ABC):
     is_only_one = False
     """Whether the address is read from the only column with addresses."""
     surplus = 0
-    """Records read without their cells beyond the headings; `first_surplus` is the line of the
-    first.
-    """
+    """Records read without their cells beyond the headings; `first_surplus`: the first's line."""
     first_surplus = 0
 
     @abstractmethod
@@ -125,9 +121,7 @@ class WithColumns(RecordReader):
 
     @property
     def wanted(self) -> list[tuple[int, str]]:
-        """The columns that are read: where each stands, and its field. One at least: the
-        address.
-        """
+        """The columns that are read, each with its place and field; one at least: the address."""
         return [(index, field) for index, field in enumerate(self.columns.fields) if field is not None]
 
     @property
@@ -191,7 +185,5 @@ def read_cells(cells: Sequence[str], wanted: Sequence[tuple[int, str]]) -> dict[
 
 
 def find_present(wanted: Sequence[tuple[int, str]], size: int) -> list[tuple[int, str]]:
-    """Return the columns that a short record of `size` cells has; trailing cells may be left
-    out.
-    """
+    """Return the columns that a short record of `size` cells has: trailing ones may be left out."""
     return [(index, field) for index, field in wanted if index < size]

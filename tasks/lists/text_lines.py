@@ -29,9 +29,7 @@ from tasks.lists.encodings import (
 from tasks.lists.options import ListOptions
 
 MAX_LINE_BYTES: Final = 1_000_000
-"""The longest line, and about the longest record, that is read; a row with every field full is some
-20 kB.
-"""
+"""The longest line, and about the longest record, that is read; a full row is some 20 kB."""
 
 BLOCK_BYTES: Final = 1 << 18
 """Read at a time; larger ones are not faster, smaller ones are slower."""
@@ -115,9 +113,7 @@ class TextLines:
         return self._told or self._encoding or "utf-8"
 
     def peek(self) -> str:
-        """Return the beginning of the text, some sixty lines or all of it; it is iterated over all
-        the same.
-        """
+        """Return the text's beginning, some sixty lines or all; iterating still has all of it."""
         while len(self._first) < _PEEK_CHARACTERS and _count_lines(self._first.encode()) < _PEEK_LINES:
             piece = next(self._pieces, None)
             if piece is None:
@@ -170,9 +166,7 @@ class TextLines:
             yield bytes(carry)
 
     def _read_blocks(self) -> Iterator[bytes]:
-        """Yield the source as it comes, as UTF-8 or Windows-1252, without the mark at its
-        beginning.
-        """
+        """Yield the source as it comes, as UTF-8 or Windows-1252, without its first mark."""
         source = Prefixed(b"", self._source)
         start = b""
         try:

@@ -233,9 +233,7 @@ async def _load(
 
 
 def _storable(row: BadRow) -> BadRow:
-    """JSON can spell half a surrogate pair, which nothing can store; what is echoed of a bad row
-    loses it.
-    """
+    """JSON can spell half a surrogate pair, which nothing can store: a bad row's echo loses it."""
     echoed = {name: getattr(row, name).encode(errors="replace").decode() for name in ("email", "display_name", "ref")}
     return row._replace(**echoed)
 

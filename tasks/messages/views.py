@@ -39,9 +39,7 @@ async def view_of(services: Services, job: str) -> dict[str, Any]:
 
 
 def public_record(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a result row as it may travel. Why a stage failed may name a sponsor by their
-    address.
-    """
+    """Return a result row as it may travel. Why a stage failed may name a sponsor's address."""
     shown = {name: value for name, value in record.items() if name not in _PRIVATE}
     return {name: mask_text(value) if name.endswith(ERROR_OF) else value for name, value in shown.items()}
 

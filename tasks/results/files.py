@@ -50,9 +50,7 @@ def save_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], int]) 
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise `OutputError` where a file could not be written, before anybody waits for what is to
-    stand in it.
-    """
+    """Raise `OutputError` where a file could not be written, before anybody waits for it."""
     with _reporting(path):
         target = Path(path).resolve()
         if not target.exists() or target.is_file():

@@ -102,9 +102,7 @@ class ByAddress:
         return bool(email and self._by_key.get(_key(email)))
 
     def finish(self) -> int:
-        """As in `Matcher`; raises `OutputError` where the list and the job have nobody in
-        common.
-        """
+        """As in `Matcher`; raises `OutputError` where list and job have nobody in common."""
         if not self._found:
             raise OutputError("None of the list's addresses is in the job: this is another list.")
         return sum(map(len, self._by_key.values()))

@@ -45,9 +45,7 @@ class Through:
         return any(part.knows(number, email) for part in self._parts.values())
 
     def finish(self) -> int:
-        """As in `Matcher`; one connection has nobody in common with the list only where none
-        has.
-        """
+        """As in `Matcher`; a connection has nobody in common with the list only where none has."""
         left, strangers = 0, 0
         for part in self._parts.values():
             try:

@@ -54,9 +54,7 @@ def through_each(
 def as_iterator(
     records: AsyncIterator[dict[str, Any]], loop: asyncio.AbstractEventLoop, ahead: int = _ROWS_AHEAD
 ) -> Iterator[Mapping[str, Any]]:
-    """Return a plain iterator, for another thread, over records that `loop` reads, so many at a
-    time.
-    """
+    """Return a plain iterator, for another thread, over records that `loop` reads in blocks."""
 
     async def take(most: int) -> list[dict[str, Any]]:
         taken: list[dict[str, Any]] = []

@@ -1,6 +1,4 @@
-"""Results become an Excel workbook: a new one, or the admin's own with the outcomes beside its
-rows.
-"""
+"""Results become an Excel workbook: a new one, or the admin's own with the outcomes beside it."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ _WIDTHS: Final = {"email": 34, "display_name": 24, "error_message": 60, "redeem_
 
 
 def write_workbook(table: Table, stream: IO[bytes]) -> int:
-    """Write a table as a workbook of one sheet; returns the number of its rows. Raises
-    `OutputError`.
-    """
+    """Write a table as a workbook of one sheet; returns how many rows. Raises `OutputError`."""
     try:
         from openpyxl import Workbook as NewWorkbook
     except ImportError:

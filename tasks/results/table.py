@@ -31,18 +31,14 @@ class TableRow(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What is written as CSV or as a sheet: the lines on top, the last of them headings, and a line
-    a guest.
-    """
+    """What is written as CSV or a sheet: lines on top, the last with headings; a line a guest."""
 
     top: Sequence[Sequence[Cell]]
     rows: Iterable[TableRow]
 
 
 def ended_so(outcome: Mapping[str, Any], only: Collection[str]) -> bool:
-    """Tell whether a row, or a stage of it, ended in one of these ways; in any where none is
-    named.
-    """
+    """Tell whether a row, or a stage of it, ended in one of these ways; none named: in any."""
     if not only or outcome["status"] in only:
         return True
     return any(value in only for name, value in outcome.items() if stage_of(name))
@@ -85,9 +81,7 @@ def write_csv(outcomes: Iterable[Mapping[str, Any]], sink: TextSink, columns: Se
 
 
 def write_jsonl(outcomes: Iterable[Mapping[str, Any]], sink: TextSink, columns: Sequence[str] = RESULT_COLUMNS) -> int:
-    """Write one JSON object per outcome with every column, None as null; return the number of
-    outcomes.
-    """
+    """Write one JSON object per outcome with every column, None as null; return how many."""
     return write_objects(({column: outcome.get(column) for column in columns} for outcome in outcomes), sink)
 
 
@@ -116,9 +110,7 @@ def as_text(stream: IO[bytes], encoding: str = "utf-8") -> Iterator[TextSink]:
 
 
 class _LineEnds:
-    """Passes each record on with another end in place of its `\\r\\n`; csv.writer makes one call a
-    record.
-    """
+    """Passes each record on with another end than its `\\r\\n`; csv.writer makes one call each."""
 
     __slots__ = ("_end", "_write")
 

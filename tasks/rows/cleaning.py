@@ -38,9 +38,7 @@ _MAILTO: Final = re.compile(r"mailto:(?P<address>[^?\s]+)(?:\?\S*)?", re.IGNOREC
 
 
 def clean_values(values: dict[str, Any]) -> None:
-    """Clean the texts of a record that are not plain ASCII, in place; one that nothing is left of
-    is dropped.
-    """
+    """Clean a record's texts that are not plain ASCII, in place; drop one that is empty then."""
     for field, value in list(values.items()):
         if type(value) is not str or value.isascii() or field == _KEPT:
             continue

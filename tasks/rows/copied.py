@@ -23,9 +23,7 @@ from worker.operations.registry import OPERATIONS
 
 
 class Copied(NamedTuple):
-    """How many rows were copied, and how many were left out because a stage of them still goes
-    on.
-    """
+    """How many rows were copied, and how many left out: a stage of them still goes on."""
 
     rows: int
     waiting: int

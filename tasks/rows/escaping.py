@@ -36,17 +36,13 @@ _PART: Final = re.compile(r"[^;,\t\r\n]*")
 
 
 def escape_cell(text: str) -> str:
-    """Return the text with an apostrophe wherever a spreadsheet could take what follows for a
-    formula.
-    """
+    """Return the text with an apostrophe wherever a spreadsheet could see a formula begin."""
     inside = _change_runs(text, lambda run: _SEPARATOR.sub(r"\g<0>'", run[0]))
     return f"'{inside}" if _BEGINS.match(text) else inside
 
 
 def unescape_cell(cell: str) -> str:
-    """Undo `escape_cell`; a cell it never changed, `O'Neill` or `'quoted'`, is returned as it
-    is.
-    """
+    """Undo `escape_cell`; a cell it never changed, `O'Neill` or `'quoted'`, stays as it is."""
     inside = _change_runs(cell, lambda run: _ESCAPED.sub(r"\1", run[0]))
     return inside[1:] if cell[:1] == "'" and _BEGINS.match(cell) else inside
 

@@ -68,9 +68,7 @@ INVALID: Final = "invalid_row"
 
 STATUS_OF: Final = "_status"
 ERROR_OF: Final = "_error"
-"""The endings of the columns that a results file has for each stage of its job, behind the
-others.
-"""
+"""The endings of the columns that a results file has, last, for each stage of its job."""
 
 FORESEEN_COLUMNS: Final = ("would", "why")
 """What a dry run adds to its list."""

@@ -16,9 +16,7 @@ _TAG_SHAPE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.AS
 
 @lru_cache(maxsize=1024)
 def parse_language(text: str) -> str | None:
-    """Return the tag with hyphens (`de_AT` is read as `de-AT`), or None when it is not a known
-    language tag.
-    """
+    """Return the tag with hyphens (`de_AT` is read as `de-AT`), None when it is not known."""
     tag = text.replace("_", "-")
     if not _TAG_SHAPE.fullmatch(tag) or tag.lower() == "und":  # "undetermined" names no language to write in
         return None

@@ -33,9 +33,7 @@ def check_named(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 
 def add_named(rows: Iterable[ValidRow | BadRow], named: Mapping[str, Sequence[str]]) -> Iterator[ValidRow | BadRow]:
-    """Yield the rows with what is named for all of them. One that has more then than is possible is
-    a bad one.
-    """
+    """Yield the rows with what is named for all of them; with more than is possible, bad ones."""
     for row in rows:
         yield _add(row, named) if isinstance(row, ValidRow) else row
 

@@ -110,9 +110,7 @@ def validate_record(
 
 
 def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what is to hold for every row that does not say otherwise; raises `InputError` naming
-    the field.
-    """
+    """Check what holds for every row that does not say otherwise. Raises `InputError`."""
     checked: dict[str, Any] = {}
     for name, value in defaults.items():
         check = RULES.get(name)

@@ -39,9 +39,7 @@ class Context:
 
     @property
     def job(self) -> str:
-        """The job of this run: it follows from the run's name, so a tick that fires twice is the
-        same job.
-        """
+        """The job of this run: it follows from the run's name, so a second tick finds the same."""
         return job_id_of(Follows.RUN, *self.name)
 
     @property

@@ -105,9 +105,7 @@ async def connection_fault(services: Services, name: str, connection: str) -> st
 
 
 async def fire(services: Services, name: str, due_ms: int, by: str, connection: str = "") -> ScheduledRun | None:
-    """Do a run, or wait for the worker that does it; None when that one takes long, or took it
-    over.
-    """
+    """Do a run, or wait for the worker that does; None when that takes long, or took it over."""
     timetable = Timetable(services.client, services.keys)
     key = services.keys.schedule_claim(run_of(name, connection), due_ms)
     claim = Lock(services.client, key, timeout=CLAIM_S, thread_local=False)

@@ -1,6 +1,4 @@
-"""A schedule names its list: a file as the workers see it, or an https address, written out or
-referred to.
-"""
+"""A schedule names its list: a file as workers see it, or an https address, or where it stands."""
 
 from __future__ import annotations
 

@@ -18,9 +18,7 @@ from worker.store.client import read_time_ms
 
 
 async def run(context: Context) -> Told:
-    """Find whose access ends soon, and start the job that tells it. Raises `UsherError` with a
-    sentence.
-    """
+    """Find whose access ends soon, and start the job that tells it. Raises `UsherError`."""
     services, job, name = context.services, context.job, context.connection.name
     if await find_started(context, job) is not None:
         return Told(f"Job {job} was started.", jobs=(job,))

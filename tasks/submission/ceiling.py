@@ -42,9 +42,7 @@ def refuse_unseen(request: Request, loaded: Loaded) -> None:
 
 
 async def refuse_too_many(services: Services, request: Request, connection: Connection, loaded: Loaded) -> None:
-    """Look for how many rows it would be done; whoever cannot be looked up counts. Raises
-    `CeilingMet`.
-    """
+    """Look to how many rows it would be done; those not looked up count. Raises `CeilingMet`."""
     if request.most is None or loaded.to_send <= request.most:
         return
     operation = find_operation(request.operation)

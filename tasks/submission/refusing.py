@@ -21,9 +21,7 @@ list two errors are 10 %, and whoever reads them knows what they are.
 
 
 class RefusedRows(Refusal):
-    """Nothing of a list is sent because of some of its rows; `bad`: those, as far as they are
-    kept.
-    """
+    """Nothing of a list is sent because of some of its rows; `bad`: those that are kept."""
 
     def __init__(self, sentence: str, bad: Sequence[BadRow] = ()) -> None:
         super().__init__(sentence)

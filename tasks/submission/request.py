@@ -1,6 +1,4 @@
-"""A request holds what somebody asked to have done: rows, through which connection, and within
-which bounds.
-"""
+"""A request holds what somebody asked for: rows, through which connection, within which bounds."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Request:
-    """Rows to send: those of a list, of a command line or message, or of a job that is tried
-    again.
-    """
+    """Rows to send: of a list, a command line, a message, or a job that is tried again."""
 
     connection: str
     rows: Iterable[ValidRow | BadRow]

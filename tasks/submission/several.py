@@ -73,9 +73,7 @@ class Several:
         return cls(services, request, split, submission, partial(job_id_of, Follows.SUBMISSION, submission), admit)
 
     async def find_left(self) -> list[JobView]:
-        """Return what a process that was killed has left of its jobs: nothing of it was
-        accepted.
-        """
+        """Return what a killed process has left of its jobs: nothing of it was accepted."""
         return await self.services.jobs.views([self.job_of(name) for name in (*self.split.asked, NOBODYS)])
 
     async def submit(

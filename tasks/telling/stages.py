@@ -28,9 +28,7 @@ def stage_words(name: str, counts: Counts) -> str:
 
 
 def open_stages(view: JobView) -> list[str]:
-    """Return what is left of the stages, and what went wrong in them; stages that ended well are
-    not told.
-    """
+    """Return what is left of the stages, and what went wrong; not of those that ended well."""
     bad = {name for name, counts in view.stages.items() if counts.pending or counts.failed or counts.in_doubt}
     return [told for name, told in zip(view.stages, stage_progress(view), strict=True) if name in bad]
 

@@ -55,9 +55,7 @@ def span(seconds: float) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """An instant as this machine's clock shows it, with its zone: "2026-11-23 14:05 CET", '' for
-    none.
-    """
+    """An instant by this machine's clock, with its zone: "2026-11-23 14:05 CET", '' for none."""
     return f"{at.astimezone():%Y-%m-%d %H:%M %Z}" if at else ""
 
 

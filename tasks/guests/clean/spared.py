@@ -58,9 +58,7 @@ def _read_addresses(connection: Connection) -> frozenset[str]:
 
 
 def _read_rows(path: Path) -> Iterator[ValidRow | BadRow]:
-    """Yield the rows of a list, or of a file that has nothing but an address a line. Raises
-    `InputError`.
-    """
+    """Yield the rows of a list, or of a file with an address a line. Raises `InputError`."""
     if _begins_with_address(path):
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             for line, text in enumerate(file, 1):

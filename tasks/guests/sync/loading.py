@@ -27,9 +27,7 @@ _LOOKED_BACK = timedelta(days=60)
 async def refuse_unfinished(
     services: Services, connection: Connection, source: str, now: datetime, own: str = ""
 ) -> None:
-    """Raise `InputError` where an earlier job of the list has not ended. `own`: the job that this
-    is for.
-    """
+    """Raise `InputError` where an earlier job of the list has not ended. `own`: this one's id."""
     channel = name_channel(connection.name, Sync.name)
     for view in await services.jobs.submitted_since(now - _LOOKED_BACK, channel):
         if view.info.get(SOURCE) == source and not view.ended and view.id != own:

@@ -71,9 +71,7 @@ class SyncStore:
                     names[name] = names.get(name, 0) + 1
 
     def miss(self, rows: int) -> None:
-        """Take note of rows that stand elsewhere and of which nobody can tell whose guests they
-        name.
-        """
+        """Take note of rows elsewhere of which nobody can tell whose guests they name."""
         self.bad_count += rows
 
     @property

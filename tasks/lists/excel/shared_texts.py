@@ -34,9 +34,7 @@ class SharedTexts:
 
 
 class _Gathering(Handler):
-    """Takes the texts of `<si>` elements; what tells how to read Japanese aloud (`<rPh>`) is no
-    part of them.
-    """
+    """Takes the texts of `<si>` elements, without how Japanese is read aloud (`<rPh>`)."""
 
     def __init__(self, ends: array[int], packed: bytearray, name: str) -> None:
         self._ends, self._packed, self._name = ends, packed, name

@@ -41,9 +41,7 @@ _MOST_SHEETS: Final = 20  # looked at for headings, where the first has none
 
 
 class SheetRecords(WithColumns):
-    """The records of one sheet, in one pass. Raises `InputError`, and `Ambiguity` for what has to
-    be asked.
-    """
+    """The records of one sheet, in one pass. Raises `InputError`, and `Ambiguity`."""
 
     def __init__(self, book: Workbook, options: ListOptions | None = None) -> None:
         self._book = book

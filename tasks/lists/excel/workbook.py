@@ -28,9 +28,7 @@ MARK: Final = b"PK\x03\x04"
 _MOST_UNPACKED: Final = 1 << 30
 """Bytes of a sheet or of the shared texts: a million rows are a fifth of it."""
 _MOST_SMALL: Final = 16 << 20
-"""Bytes of any other part that is read. The formats of a workbook that is full of them take some
-ten.
-"""
+"""Bytes of any other part that is read; the formats of a very full workbook take some ten."""
 _MOST_PACKED: Final = 100
 """How many times its size a part may unpack to. Sheets come to 20; the bound is that of Apache
 POI's ZipSecureFile.
@@ -58,9 +56,7 @@ class _Sheet:
 
 
 class Workbook:
-    """An open workbook. Raises `InputError` for a file that is none, is damaged, or would fill the
-    memory.
-    """
+    """An open workbook. Raises `InputError` for one that is none, is damaged, or is too large."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name

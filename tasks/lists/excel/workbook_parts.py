@@ -1,6 +1,4 @@
-"""The small parts of a workbook say which sheets it has and where, and which styles show a number
-as a date.
-"""
+"""The small parts of a workbook say which sheets it has, and which styles show a date."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ _LONGEST_CODE: Final = 1_000  # characters of a number format that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """From one part to another: the id it is named by, the end of its kind's address, and the
-    part.
-    """
+    """From one part to another: the id it is named by, its kind's address's end, and the part."""
 
     id: str
     kind: str

@@ -38,9 +38,7 @@ class Handler:
 
 
 def read_xml(stream: IO[bytes], handler: Handler) -> None:
-    """Read a part to its end. Raises `ValueError` for what no spreadsheet writes, and expat's
-    errors.
-    """
+    """Read a part to its end. Raises `ValueError` for what no program writes, expat's errors."""
     for _ in read_xml_in_blocks(stream, handler):
         pass
 
