@@ -1,6 +1,4 @@
-"""`usher audit`: who did what, to which of Microsoft's objects. Never an address: `--guest`
-compares a keyed hash.
-"""
+"""`usher audit`: who did what, to which of Microsoft's objects; no address, but its keyed hash."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`usher serve`: the console's pages and the HTTP API, on the private stack or the Redis that the
-configuration names.
-"""
+"""`usher serve`: the console and the HTTP API, on the private stack or the configured Redis."""
 
 from __future__ import annotations
 

@@ -73,9 +73,7 @@ def run_up(session: Session, *, console: bool = False) -> int:
 def describe_stack(
     settings: Settings, folders: Folders, urls: Urls, pages: tuple[str, int] | None, *, is_ready: bool
 ) -> list[str]:
-    """Return what is said of a stack that runs: where its pages are, what to type next, where its
-    logs are. Pure.
-    """
+    """Return what is said of a running stack: its pages, what to type next, its logs. Pure."""
     name = next(iter(settings.connections), SANDBOX)
     logs = f"{folders.logs} (worker.log, beat.log, flower.log)"
     lines = [

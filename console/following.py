@@ -1,6 +1,4 @@
-"""Jobs of the private stack run while somebody follows them: a server follows all that run, for as
-long as it lives.
-"""
+"""Jobs of the private stack run while somebody follows them: a server follows all of them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The OpenAPI document: FastAPI makes it from the routes' types, and what their types cannot say is
-added here.
-"""
+"""The OpenAPI document: made by FastAPI; what the routes' types cannot say is added here."""
 
 from __future__ import annotations
 

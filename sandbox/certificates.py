@@ -29,9 +29,7 @@ _PLAIN = serialization.NoEncryption()
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """Where the authority's certificate (to trust) and the server's chain and key (to serve with)
-    were written.
-    """
+    """Where the authority's certificate and the server's chain and key were written."""
 
     ca_file: Path
     chain_file: Path
@@ -40,9 +38,7 @@ class ServerFiles:
 
 @dataclass(frozen=True, slots=True)
 class AppCertificate:
-    """A certificate registered with an application, by the two thumbprints a client assertion may
-    name it with.
-    """
+    """A certificate registered with an application, by the two thumbprints that name it."""
 
     public_pem: bytes
     x5t: str

@@ -15,9 +15,7 @@ from email.utils import formatdate
 
 
 class Clock:
-    """Time for one sandbox. `wall_s()` is Unix seconds; `quota_s()` runs `time_scale` times faster
-    than real time.
-    """
+    """Time for one sandbox. `wall_s()`: Unix seconds; `quota_s()`: `time_scale` times faster."""
 
     __slots__ = (
         *("_date", "_date_s", "_monotonic", "_stamp", "_stamp_s", "_started_s", "_wall"),

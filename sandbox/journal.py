@@ -22,9 +22,7 @@ _FIELDS = frozenset(field.name for field in fields(User))
 
 
 def restore(path: Path, directory: Directory, recorder: Recorder) -> None:
-    """Bring a freshly seeded directory to the state a journal describes. A missing file is an empty
-    journal.
-    """
+    """Bring a fresh directory to the state that a journal describes; no file is an empty one."""
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():

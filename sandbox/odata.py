@@ -196,9 +196,7 @@ def parse_users_query(query: str, *, eventual: bool) -> UsersQuery:
 
 
 def parse_single_query(query: str) -> tuple[tuple[str, ...], bool]:
-    """Read the query string of a request for one object: the selected properties, and if there was
-    a `$select`.
-    """
+    """Read the query string of a request for one object: what is selected, and if it says so."""
     options = read_options(query, {"$select"})
     return parse_select(options.get("$select")), "$select" in options
 
@@ -241,9 +239,7 @@ def parse_select(
 
 
 def parse_filter(text: str) -> Filter | Listed:
-    """Read a `$filter` on users. Raises `QueryError` for everything outside the grammar of this
-    module.
-    """
+    """Read a `$filter` on users. Raises `QueryError` for what is outside this module's grammar."""
     if (listed := _LISTED.fullmatch(text)) is not None:
         return Listed(listed["type"][1:-1].lower(), (listed["state"] or "''")[1:-1].lower())
     found: dict[str, set[str]] = {}

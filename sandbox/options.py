@@ -57,9 +57,7 @@ users, groups, teams, and sponsors.
 
 
 class OptionError(Exception):
-    """A start option, fault spec or control request that cannot be understood; the text is one
-    sentence for people.
-    """
+    """A start option, fault spec or control request that makes no sense; the text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

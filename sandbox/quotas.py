@@ -45,9 +45,7 @@ _DEBT_SHARE = 0.8
 
 
 class Bucket:
-    """One token bucket, or with `fixed` one counter that starts anew every `per_s` seconds of the
-    quota clock.
-    """
+    """One token bucket, or with `fixed` a counter that starts anew every `per_s` quota seconds."""
 
     __slots__ = ("amount", "background", "fixed", "level", "name", "per_s", "rate", "updated_s")
 
@@ -85,9 +83,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request was throttled: the first bucket without room, and after how many real seconds
-    it has some.
-    """
+    """Why a request was throttled: the first bucket without room, and real seconds until it has."""
 
     bucket: Bucket
     retry_after: str | None
@@ -96,9 +92,7 @@ class Refusal:
 
 
 class Meter:
-    """The buckets one application meets in one tenant. Levels are refilled once per HTTP request,
-    not once per item.
-    """
+    """One application's buckets in one tenant; refilled once per HTTP request, not per item."""
 
     __slots__ = ("_invite", "_quotas", "_read", "_write", "app_id", "tenant_id")
 
@@ -228,9 +222,7 @@ class Quotas:
         return f"{seconds / self._clock.time_scale:.3f}".rstrip("0").rstrip(".")
 
     def directory_grew(self, tenant_id: str, users: int) -> None:
-        """Give a tenant the larger resource-unit limit once it has 50 and again above 500 users, as
-        documented.
-        """
+        """Give a tenant the larger resource-unit limit once it has 50 users, again above 500."""
         size = 0 if users < 50 else 1 if users <= 500 else 2
         if self._sizes.get(tenant_id, 0) == size or "units_per_app_and_tenant" in self.options.limits:
             return

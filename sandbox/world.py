@@ -42,9 +42,7 @@ from sandbox.users import People
 
 
 class World:
-    """Everything one sandbox knows, under `folder`: certificates, secrets and, if it is to last,
-    the directory.
-    """
+    """What one sandbox knows, in `folder`: certificates, secrets and, to last, the directory."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

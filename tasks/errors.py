@@ -24,9 +24,7 @@ class OutputError(ListError):
 
 
 class Refusal(Exception):
-    """What was asked for cannot be done, or somebody said no; the text is a sentence. Nothing was
-    sent.
-    """
+    """What was asked for cannot be done, or somebody said no: a sentence. Nothing was sent."""
 
 
 class JobExists(Refusal):

@@ -154,9 +154,7 @@ def as_seen_by(producer: Producer | None, why: str) -> str:
 
 
 async def note_refusal(services: Services, producer: Producer | None, why: str, **facts: str) -> None:
-    """Write into the audit trail that a producer asked for what it may not. None: whoever asks is
-    no producer.
-    """
+    """Note for the audit that a producer asked for what it may not; None is no producer."""
     if producer is not None:
         await note_refused(services.trail, producer, why, **facts)
 

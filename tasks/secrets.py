@@ -44,9 +44,7 @@ def describe_secret(one: Credential, now: datetime) -> dict[str, Any]:
 
 
 def name_notice(one: Credential, now: datetime) -> str:
-    """Return the name of what is told of one: it is told when its end comes near, and in its last
-    days. Pure.
-    """
+    """Return the name of what is told of one: as its end comes near, and in its last days. Pure."""
     return f"{one.key_id} {'last' if one.days_left(now) < LAST_DAYS else 'soon'}"
 
 

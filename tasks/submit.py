@@ -47,9 +47,7 @@ if TYPE_CHECKING:
     from config.connections import Connection
 
 _ABANDONED_S = 60.0
-"""A job that has been loading for so long from a single message was left by a worker that died; it
-is loaded anew.
-"""
+"""A job that loads so long from one message was left by a dead worker; it is loaded anew."""
 _NAMED_ID = re.compile(r"(.+)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.DOTALL)
 _SHOWN_BAD = 1000  # bad rows kept to be reported; the rest are counted
 _LOOK_EVERY = 5000  # rows between two looks at how full Redis is

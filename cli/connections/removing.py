@@ -1,6 +1,4 @@
-"""`usher connections remove`: out of the configuration, and nothing else: keys, secrets, jobs and
-results stay.
-"""
+"""`usher connections remove`: out of the configuration; keys, secrets, jobs and results stay."""
 
 from __future__ import annotations
 

@@ -168,9 +168,7 @@ def troubles(record: Mapping[str, Any], stages: Sequence[str]) -> list[tuple[str
 
 
 def how_to_go_on(followed: Followed, view: JobView, *, runs_on: bool) -> list[tuple[str, str]]:
-    """Return, for a job that did not end, why not, and the command that goes on: (sentence,
-    command) pairs. Pure.
-    """
+    """Return why a job did not end and the command that goes on, as (sentence, command). Pure."""
     resume, watch = f"usher jobs resume {view.id}", f"usher jobs watch {view.id}"
     again = watch if runs_on else resume
     left = left_words(view)

@@ -47,9 +47,7 @@ class End(StrEnum):
 
 @dataclass(slots=True)
 class Follower:
-    """What was seen of a job so far. `wait_s`: patience with holds that may end by themselves, None
-    for no limit.
-    """
+    """What was seen of a job so far. `wait_s`: patience with passing holds, None for no limit."""
 
     wait_s: float | None
     held_since_s: float | None = None

@@ -1,3 +1,1 @@
-"""`usher guests`: shows a tenant's guests, and what is held about one person. Begin reading at
-`commands.py`.
-"""
+"""`usher guests`: a tenant's guests, and what is held about one person; begin at `commands.py`."""

@@ -91,9 +91,7 @@ class Tenants:
         return f"{name}: {warning}" if self.several else warning
 
     def end(self) -> int:
-        """Say which could not be asked; returns the exit status. Raises `Refusal` where none
-        could.
-        """
+        """Say which could not be asked; returns the exit status. Raises `Refusal` for all."""
         from tasks.forecast.several import say_once
 
         self.terminal.status("")

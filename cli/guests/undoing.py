@@ -1,6 +1,4 @@
-"""`usher guests undo`: what a job did to guests is undone, row by row; of a submission, what all of
-its jobs did.
-"""
+"""`usher guests undo`: what a job, or each of a submission, did to guests is undone, row by row."""
 
 from __future__ import annotations
 

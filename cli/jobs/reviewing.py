@@ -91,9 +91,7 @@ def _find_stages(services: Services, view: JobView) -> Sequence[Operation]:
 
 
 async def _look(terminal: Terminal, services: Services, view: JobView) -> Tally:
-    """Look at the rows, and show how far that is. Raises `ConfigError` for a connection unknown
-    here, `UsherError`.
-    """
+    """Look at the rows, and show how far that is. Raises `ConfigError` and `UsherError`."""
 
     def hear(row: ForeseenRow) -> None:
         terminal.count(f"Looking at row {number(row.number)} of {number(view.counts.rows)}")

@@ -1,3 +1,1 @@
-"""`usher producers` adds, lists and revokes the programs that submit jobs. Begin reading at
-`commands.py`.
-"""
+"""`usher producers` adds, lists, revokes programs that submit jobs; begin at `commands.py`."""

@@ -71,9 +71,7 @@ def follow_options(command: _F) -> _F:
 
 
 def list_options(command: _F) -> _F:
-    """`--map --sheet --hidden --delimiter --encoding --header-line`: how a list is read where it
-    leaves that open.
-    """
+    """`--map --sheet --hidden --delimiter --encoding --header-line`: how a list is to be read."""
     for option in (
         click.option(
             "--header-line",

@@ -94,16 +94,12 @@ class Place:
             refuse_sandbox_behind(self.settings.redis.url, os.environ)
 
     def need_sandbox(self, connection: str) -> None:
-        """Have the sandbox run where the connection is the built-in one: it runs beside a worker.
-        Raises `StackError`.
-        """
+        """Have the sandbox run where it is meant: it runs beside a worker. Raises `StackError`."""
         if self.is_built_in(connection):
             self.need_worker(connection)
 
     def keep(self) -> list[str]:
-        """Stay attached; sentences about what ended unasked. May block for 20 s, then raises
-        `StackError`.
-        """
+        """Stay attached; returns what ended unasked. May block for 20 s. Raises `StackError`."""
         return self.hold.keep() if self.hold is not None else []
 
     def close(self) -> None:

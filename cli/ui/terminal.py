@@ -241,9 +241,7 @@ def build_facts(facts: Iterable[tuple[str | RenderableType, str | RenderableType
 
 
 def build_mark(*, ok: bool, optional: bool, warns: bool = False) -> Text:
-    """Return the mark before what a check found: good, bad, or neither (a dash; `!` for what may
-    not be meant).
-    """
+    """Return the mark before what a check found: good, bad, or neither (a dash, or `!`)."""
     from rich.text import Text
 
     if not ok:

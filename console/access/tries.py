@@ -35,9 +35,7 @@ class Tries:
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     async def admit(self, address: str, token: str) -> None:
-        """Raise HTTPException 429 where an address has tried too often, and this token was never
-        right.
-        """
+        """Raise HTTPException 429 where an address tried too often, and this was never right."""
         if self._hash(token) in self._known:
             return
         key = self._keys.console(f"refused:{address}")

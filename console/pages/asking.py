@@ -113,9 +113,7 @@ def open_upload(file: IO[bytes], name: str, options: ListOptions) -> GuestList:
 
 
 def build_request(viewer: Viewer, given: Given, guests: GuestList) -> Request:
-    """Return the request that a form makes of an open list. Raises `InputError` for what one of its
-    fields cannot be.
-    """
+    """Return the request that a form makes of an open list. Raises `InputError` for a field."""
     send_message = {"yes": True, "no": False}.get(given.send_message)
     job_wide = validate_defaults(
         {

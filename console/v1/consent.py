@@ -60,9 +60,7 @@ def checking_rows(viewer: Viewer, connection: str) -> Callable[[Loaded], None]:
 
 
 def choose_connections(services: Services, viewer: Viewer, order: Order) -> list[str]:
-    """Return the connections that an order means; a producer's tags and `all` mean its own alone.
-    Raises `Problem`.
-    """
+    """Return the connections that an order means, of a producer its own alone. Raises `Problem`."""
     settings, field = services.settings(), "connection" if order.connection else "connections"
     named = [part for part in split_chosen(order.through) if not means_several(part)]
     for name in named:

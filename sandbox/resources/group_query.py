@@ -41,9 +41,7 @@ _CLAUSE = re.compile(rf"{_NAME} (?:eq (?P<text>{TEXT})|in \((?P<texts>{TEXT}(?:,
 
 @dataclass(frozen=True, slots=True)
 class GroupsQuery:
-    """The query options of GET /groups. `wanted`: property and folded text, one is enough; None for
-    every group.
-    """
+    """The query options of GET /groups. `wanted`: property and text, one is enough; None: all."""
 
     wanted: frozenset[tuple[str, str]] | None
     select: tuple[str, ...]

@@ -80,9 +80,7 @@ ROUTES = (
 
 
 def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
-    """Return the route of a method and a path below /v1.0, and what stands in its `{}`; None if
-    there is none.
-    """
+    """Return the route of a method and a path below /v1.0, and what is in its `{}`; None: none."""
     segments = path.split("/")
     for route, template in _BY_FORM.get((method, len(segments)), ()):
         if all(wanted in ("{}", segment) for wanted, segment in zip(template, segments, strict=True)):

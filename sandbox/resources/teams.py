@@ -100,9 +100,7 @@ class Teams:
         return self._references.read(value.get(_BIND), "users")
 
     def _add_one(self, tenant: Tenant, group: Group, name: str) -> tuple[str, tuple[str, str] | None]:
-        """Add one; returns the id, and code and message where that did not go. The codes are the
-        sandbox's own.
-        """
+        """Add one; returns the id, or the sandbox's own code and message where that did not go."""
         user = self._known.find(tenant, name, "teams")
         if user is None:
             return name, ("NotFound", f"Failed to find user '{name}' in the tenant.")

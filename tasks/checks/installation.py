@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 CLOCK_OFF_S = 5.0
-"""A clock that is further off makes certificates and signed requests fail now and then, and logs
-hard to compare.
-"""
+"""A clock further off makes certificates and signed requests fail now and then."""
 _CLOCK_WRONG_S = 60.0
 _MOST_COMPLAINTS = 50
 

@@ -55,9 +55,7 @@ async def look_ahead(
     stages: Sequence[StageAhead] = (),
     operation: str = INVITE,
 ) -> Ahead:
-    """Look whose guests are there already. What cannot be looked up, or not soon, counts as to be
-    sent, at most.
-    """
+    """Look whose guests are there. What cannot be looked up, or not soon, counts as to be sent."""
     if loaded.rows > SHORT_ROWS or not loaded.to_send:
         return Ahead(loaded, at_most=bool(loaded.to_send), stages=stages)
     channel = Channel(connection, find_operation(operation))

@@ -57,9 +57,7 @@ class Plan:
     risks: tuple[str, ...] = ()
     known: int = 0
     refused: int = 0
-    """Of a dry run: rows whose guests are there already or were invited lately, and rows that would
-    be refused.
-    """
+    """Of a dry run: rows of guests who are there or were invited lately; rows to be refused."""
     members: int = 0
     """Rows to be sent that ask for a member rather than a guest."""
     needs_approval: bool = False

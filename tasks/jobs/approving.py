@@ -36,9 +36,7 @@ def describe_what_is_approved(services: Services, view: JobView, would: Mapping[
 async def approve_job(
     services: Services, view: JobView, person: Person, approved: Mapping[str, Any], *, pause_why: str = ""
 ) -> JobView:
-    """Approve a job; returns how it stands then. `pause_why`: it is paused instead of running.
-    Raises `Refusal`.
-    """
+    """Approve a job; returns how it stands. `pause_why`: it is paused instead. Raises `Refusal`."""
     refuse_approval(view, person)
     if not await services.jobs.approve(view, str(person), approved=approved, pause_why=pause_why):
         raise Refusal(

@@ -1,6 +1,4 @@
-"""What a job did belongs to the tenant that it was accepted for, and is not tried again, or undone,
-in another one.
-"""
+"""What a job did belongs to its tenant, and is not tried again, or undone, in another one."""
 
 from __future__ import annotations
 

@@ -97,9 +97,7 @@ def parse_heading(heading: str, mapping: Mapping[str, str] | None = None) -> Mea
 
 
 def find_email(cells: Sequence[str], mapping: Mapping[str, str]) -> bool:
-    """Tell whether these cells are headings: one of them is the e-mail column's, and none of them
-    is an address.
-    """
+    """Tell whether these cells are headings: one is the e-mail column's, and none an address."""
     if any("@" in cell for cell in cells):
         return False
     if wanted := mapping.get("email"):

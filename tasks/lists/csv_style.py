@@ -8,9 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class CsvStyle:
-    """Delimiter, encoding by Python's name, whether a mark of the encoding comes first, and what
-    ends a line.
-    """
+    """Delimiter, Python's name of the encoding, whether its mark comes first, the line's end."""
 
     delimiter: str = ","
     encoding: str = "utf-8"

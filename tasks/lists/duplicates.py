@@ -33,9 +33,7 @@ class SeenAddresses:
         return len(self._numbers)
 
     def first(self, folded: str, number: int) -> int | None:
-        """Remember a folded address; return the number of the earlier row that had it, or None when
-        this is the first.
-        """
+        """Remember a folded address; return the earlier row's number, None when it is the first."""
         # A lone surrogate cannot be in a validated address, but this must not be the place where it
         # raises.
         digest = blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()

@@ -23,9 +23,7 @@ from tasks.rows.fields import (
 )
 
 JOINED_COLUMNS: Final = RESULT_COLUMNS[RESULT_COLUMNS.index("status") :]
-"""What a results file has at its right, and what `--join` puts beside a list, before the columns of
-the stages.
-"""
+"""What a results file has at its right, and `--join` beside a list, before the stages."""
 
 
 class _Family(NamedTuple):

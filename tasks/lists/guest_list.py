@@ -198,9 +198,7 @@ class GuestList:
 def open_list(
     path: str | os.PathLike[str], stdin: ByteSource | None = None, options: ListOptions | None = None
 ) -> GuestList:
-    """Open a list by its path, `-` being standard input. Raises `InputError` with one sentence, or
-    `Ambiguity`.
-    """
+    """Open a list by its path, `-` for standard input. Raises `InputError`, or `Ambiguity`."""
     text = os.fspath(path)
     closing = ExitStack()
     try:

@@ -22,9 +22,7 @@ _WITHIN_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How a list begins. `whole`: it has ended within what was read. `headings`: all of the file's;
-    none in JSONL.
-    """
+    """How a list begins. `whole`: that was all of it. `headings`: the file's; none in JSONL."""
 
     format: str
     description: tuple[str, ...]

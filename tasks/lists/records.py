@@ -52,9 +52,7 @@ class FileLine(NamedTuple):
 
 
 class RecordReader(ABC):
-    """A format. Iterating yields each record once; a record that is no record is a `BadRow`; raises
-    `InputError`.
-    """
+    """A format. Iterating yields each record once, a bad one as `BadRow`; raises `InputError`."""
 
     top: Sequence[Sequence[str]] = ()
     """What stands in the file down to its headings; they are the last. Empty for JSONL."""
@@ -71,9 +69,7 @@ class RecordReader(ABC):
 
     @abstractmethod
     def lines(self) -> Iterator[FileLine]:
-        """Yield, instead of the records, everything below the headings as it stands; the guests'
-        numbers are the same.
-        """
+        """Yield everything below the headings as it stands; the guests' numbers are the same."""
 
     @property
     @abstractmethod

@@ -23,9 +23,7 @@ from worker.store.client import OUTAGE
 log = logging.getLogger(__name__)
 
 WIRE_VERSION = 1
-"""Version of the producers' contract (`docs/producers.md`). A message may name the one it speaks as
-`version`.
-"""
+"""Version of the producers' contract (`docs/producers.md`); a message's own is its `version`."""
 TAKES: Mapping[str, tuple[str, ...]] = {
     "usher.invite_guest": ("connection", "email", "wait_s"),
     "usher.invite_guests": ("connection", "rows", "key"),

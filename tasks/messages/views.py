@@ -51,9 +51,7 @@ def seen_by(producer: Producer | None, told: dict[str, Any]) -> dict[str, Any]:
 
 
 async def outcome_of(services: Services, job: str) -> dict[str, Any]:
-    """Return the outcome of a job of one row; while it has none, `{"status": "pending", "job",
-    "row", "why"}`.
-    """
+    """Return the outcome of a job of one row, or `{"status": "pending", "job", "row", "why"}`."""
     async for record in services.jobs.rows.results(job, limit=1):
         if record["status"] != "pending":
             # Its status first: Flower's list cuts a result short

@@ -1,6 +1,4 @@
-"""Files are written whole or not at all, for their owner alone (0600): results hold addresses and
-redeem links.
-"""
+"""Files are written whole or not at all, and 0600: results hold addresses and redeem links."""
 
 from __future__ import annotations
 

@@ -124,9 +124,7 @@ class Joined:
     guests_written: int = 0
 
     def table(self, width: int) -> Table:
-        """Return the list with the outcome columns from column `width` (counted from 0) on; for CSV
-        and Excel lists.
-        """
+        """Return a CSV or Excel list with the outcome columns from column `width` (from 0) on."""
         before = find_earlier(self.guests, self.columns)
         top = [_own(cells, before) for cells in self.guests.reader.top]
         top[-1] = [*_padded(top[-1], width), *self.columns]
@@ -184,9 +182,7 @@ def find_earlier(guests: GuestList, columns: Sequence[str]) -> range:
 
 
 def find_width(guests: GuestList, columns: Sequence[str] = JOINED_COLUMNS) -> int:
-    """Read a list to its end and return how many columns its headings and guests use, without those
-    of an earlier run.
-    """
+    """Read a whole list; return how many columns are used, without those of an earlier run."""
     reader, before = guests.reader, find_earlier(guests, columns)
     width = _used(_own(reader.top[-1], before))
     for line in reader.lines():

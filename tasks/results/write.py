@@ -89,9 +89,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How contents become bytes; a content is a line's cells, or for JSONL an object. `top`: the
-    lines above them.
-    """
+    """How contents, cells or JSONL's objects, become bytes. `top`: the lines above them."""
 
     format: str
     style: CsvStyle = PLAIN
@@ -119,9 +117,7 @@ def write_results(wanted: Wanted, fetch: Fetch) -> Written:
 
 
 def write_through(wanted: Wanted, through: Through) -> Written:
-    """Write the outcomes of a list that went through several connections beside it. Raises as
-    `write_results` does.
-    """
+    """Write beside a list the outcomes of several connections. Raises as `write_results` does."""
     wanted = replace(wanted, behind=(CONNECTIONS,))
     return _write_joined(wanted, lambda kind: MatchedThrough({name: kind(fetch()) for name, fetch in through.items()}))
 

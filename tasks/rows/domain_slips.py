@@ -70,9 +70,7 @@ def _looks_like(domain: str, known: str) -> bool:
 
 
 def is_one_slip(text: str, other: str) -> bool:
-    """Tell whether one character too many, too few or wrong, or two that changed places, make one
-    text the other.
-    """
+    """Tell whether one character too many, too few, wrong, or two swapped make one the other."""
     if abs(len(text) - len(other)) > 1 or text == other:
         return False
     start = 0

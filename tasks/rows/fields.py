@@ -78,9 +78,7 @@ WHY_OF: Final = "_why"
 """The endings of what it adds for each stage."""
 
 OUTCOME_COLUMNS: Final = (*(column for column in RESULT_COLUMNS if column not in FIELDS), *FORESEEN_COLUMNS)
-"""What a results file, or a dry run, adds to its list: passed over in silence when such a file is
-fed back.
-"""
+"""What results, or a dry run, add to a list: passed over when such a file is fed back."""
 
 WELL_DONE: Final = frozenset(("done", "already"))
 """How a stage ended that is not done again."""

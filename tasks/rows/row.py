@@ -126,9 +126,7 @@ def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_bad_row(record: Mapping[str, Any], number: int, line: int | None, column: str, reason: str) -> BadRow:
-    """Return a `BadRow` for a fault found before the fields were looked at; echoes what identifies
-    the row.
-    """
+    """Return a `BadRow` for a fault found before the fields; echoes what identifies the row."""
     return _bad(record, number, line, column, reason)
 
 

@@ -55,9 +55,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a run ended: a sentence, without any address. `attention`: it did its work, and somebody
-    has to act.
-    """
+    """How a run ended: a sentence, no address. `attention`: it went well; somebody has to act."""
 
     what: str
     status: Literal["ok", "attention", "failed"] = "ok"

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 async def find_started(context: Context, job: str) -> JobView | None:
-    """Return the job if an earlier attempt of this run has started it. One that was left half
-    loaded is removed.
-    """
+    """Return the job if an earlier attempt of this run started it; one half loaded is removed."""
     jobs = context.services.jobs
     view = await jobs.view(job)
     if view is not None and view.state is JobState.LOADING:

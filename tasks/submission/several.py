@@ -172,9 +172,7 @@ class Several:
         return {"plans": plans, "ceilings": sorted({met.name for met in self.withheld.values()})} if plans else {}
 
     async def plan(self, *, ahead: bool) -> Plans:
-        """Tell the plans. `ahead`: without those who are there already, as far as that is soon
-        found out.
-        """
+        """Tell the plans. `ahead`: without those who are there, as far as soon found out."""
 
         async def one(part: Prepared) -> Plan:
             tell = plan_ahead if ahead and not part.signed_in.waits else plan

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 
 async def read_guard(ask: PatientAsk) -> RoleGuard:
-    """Return who holds, or may take, a directory role; or why nobody can tell. Raises
-    `TokenRefused`.
-    """
+    """Return who holds, or may take, a directory role, or why not. Raises `TokenRefused`."""
     try:
         return await read_role_guard(ask)
     except CannotAsk:

@@ -1,6 +1,4 @@
-"""A plan is told as a difference is: a line a guest, and a sentence for whatever somebody has to
-know. Pure.
-"""
+"""A plan is told as a difference is: a line a guest, and what somebody has to know. Pure."""
 
 from __future__ import annotations
 

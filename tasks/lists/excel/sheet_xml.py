@@ -97,9 +97,7 @@ def scan(stream: IO[bytes], name: str) -> Structure:
 
 
 def read_rows(stream: IO[bytes], name: str, meanings: Meanings) -> Iterator[list[tuple[int, Sequence[str]]]]:
-    """Yield a sheet's rows with their numbers, some at a time, those between them left out. Raises
-    as `scan` does.
-    """
+    """Yield a sheet's rows with their numbers, none for those left out. Raises as `scan` does."""
     rows = _Rows(name, meanings)
     for _ in read_xml_in_blocks(stream, rows):
         ready, rows.ready = rows.ready, []
