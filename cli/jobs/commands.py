@@ -159,7 +159,7 @@ def cancel(session: Session, id: str) -> int:  # noqa: A002
 @click.pass_obj
 def delete(session: Session, id: str, yes: bool) -> int:  # noqa: A002
     """Remove a job, or all of a submission, with the results for good. One that still runs is
-    cancelled first. A submission is removed without a terminal only with --yes.
+    cancelled first. Without a terminal the whole id is needed, and --yes for a submission.
     """
     from cli.jobs.moving import delete_job
 

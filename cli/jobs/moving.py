@@ -6,6 +6,8 @@ from cli.jobs.several import delete_submission, move_submission
 from cli.jobs.showing import job_details
 from cli.ui.confirming import confirm
 from cli.ui.terminal import Terminal
+from config.errors import quoted
+from tasks.errors import Refusal
 from tasks.jobs.finding import find_job
 from tasks.jobs.moving import cancel_job, pause_job
 from tasks.jobs.submissions import match_submission
@@ -32,8 +34,10 @@ async def move_job(terminal: Terminal, services: Services, wanted: str, verb: st
     else:
         state = "held for approval, and paused" if after.pause else after.state.value
         terminal.show(f"Job {view.id} is {state}, {many(after.counts.pending, 'row')} left{on_the_wire}.")
-        if after.pause or after.state is JobState.PAUSED:
+        if after.state is JobState.PAUSED:
             terminal.show(f"To go on: usher jobs resume {view.id}")
+        elif after.pause:
+            terminal.show(f"To go on once it is approved: usher jobs resume {view.id}")
     if terminal.quiet:
         terminal.print_json(job_details(after))
     return 0
@@ -44,6 +48,11 @@ async def delete_job(terminal: Terminal, services: Services, wanted: str, *, yes
     if submission := await match_submission(services, wanted):
         return await delete_submission(terminal, services, submission, yes=yes)
     view = await find_job(services, wanted)
+    if not terminal.interactive and view.id != wanted.strip().lower():
+        raise Refusal(
+            f"{quoted(wanted)} begins the id of job {view.id}, and there is nobody to ask whether that is meant, so"
+            " nothing was deleted: give the whole id."
+        )
     if terminal.interactive and not yes:
         state = "" if view.ended else f", {view.state.value} with {many(view.counts.pending, 'row')} left"
         question = (

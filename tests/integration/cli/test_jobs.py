@@ -69,12 +69,14 @@ def test_what_was_done_in_the_sandbox_is_undone_when_it_runs_again(own_place: Pl
 
 
 def test_a_deleted_job_is_gone(place: Place) -> None:
-    """On a terminal it is asked for; without one it is not."""
+    """On a terminal it is asked for; without one it is not, and needs the whole id."""
     job = place.usher("invite", "gone@example.org", "-c", "sandbox", "--json").job["job"]
     typist = Typist(place, "jobs", "delete", job)
     typist.read_until("[y/N]")
     typist.type("n\n")
     assert typist.end().status == 2
+    shortened = place.usher("jobs", "delete", job[:-1])
+    assert (shortened.status, f"begins the id of job {job}" in shortened.err) == (2, True)
     assert place.usher("jobs", "delete", job).status == 0
     assert place.usher("jobs", "show", job).status == 2
 
