@@ -251,7 +251,7 @@ async def _connection(services: Services, producer: Producer | None, name: str) 
 
 
 def _options(given: dict[str, Any]) -> Options:
-    resend = given.pop("resend", False)
-    if not isinstance(resend, bool):
+    resend = given.pop("resend", None)
+    if not isinstance(resend, bool | None):
         raise Refused("resend must be true or false.")
-    return Options(resend=resend)
+    return Options(resend=bool(resend))

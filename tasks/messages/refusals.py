@@ -81,7 +81,8 @@ def read_arguments(task: str, args: Iterable[Any], kwargs: Mapping[str, Any]) ->
     version. Raises `Refused`.
     """
     names, given, values = TAKES[task], dict(kwargs), list(args)
-    version = given.pop("version", WIRE_VERSION)
+    version = given.pop("version", None)
+    version = WIRE_VERSION if version is None else version
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise Refused(f"version must be a whole number; this worker understands {WIRE_VERSION}. Nothing was accepted.")
     if version > WIRE_VERSION:

@@ -114,6 +114,14 @@ def test_an_unreachable_microsoft_leaves_the_row_pending(usher: Usher) -> None:
     usher.ask("usher.cancel", answer["job"])
 
 
+def test_an_option_that_is_null_is_one_that_is_not_there(usher: Usher) -> None:
+    """Clients of other languages name every argument, and send null for what they leave out."""
+    nulls = dict.fromkeys(("wait_s", "resend", "version", "display_name", "groups"))
+    assert usher.ask("usher.invite_guest", "contoso", address("null"), **nulls)["status"] == "invited"
+    nulls = dict.fromkeys(("key", "resend", "version", "notify"))
+    assert usher.ask("usher.invite_guests", "contoso", [{"email": address("nulls")}], **nulls)["rows"] == 1
+
+
 REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "unknown field": (["contoso", "E"], {"displayname": "Ann"}, "did you mean display_name?"),
     "unknown connection": (["contosso", "E"], {}, "did you mean contoso?"),
