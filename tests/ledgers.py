@@ -139,7 +139,8 @@ class Desk:
     async def names(self) -> set[str]:
         """Return every key under the prefix, without it."""
         start = f"{self.keys.prefix}:"
-        return {raw.decode().removeprefix(start) async for raw in self.ledger.client.scan_iter(match=f"{start}*")}
+        found = self.ledger.client.scan_iter(match=f"{start}*", count=1000)  # the server is shared, and full
+        return {raw.decode().removeprefix(start) async for raw in found}
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from tests.ledgers import Desk
 from worker.ledger.model import FINAL, Ticket
@@ -11,34 +12,65 @@ from worker.ledger.model import FINAL, Ticket
 CONNECTIONS = ("alfa", "beta")
 
 
+async def _ask(desk: Desk, *commands: tuple[Any, ...]) -> list[Any]:
+    """Ask for all of it on one way: this is asked after every step."""
+    async with desk.client.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)
+        return list(await pipe.execute())
+
+
+def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in raw.items()}
+
+
+def _all_of(key: str) -> tuple[Any, ...]:
+    return "ZRANGE", key, 0, -1
+
+
 async def check_ledger(desk: Desk, jobs: Mapping[str, str], deleted: Collection[str]) -> None:
     """Assert that counts are those of the letters, and each thing lies in just its lists.
 
     `jobs`: their connections, by their ids.
     """
-    c, k = desk.ledger.client, desk.keys
-    offers = [Ticket.parse(raw.decode()) for raw in await c.zrange(k.offers(), 0, -1)]
-    leases = [Ticket.parse(raw.decode()) for raw in await c.zrange(k.leases(), 0, -1)]
-    seats = {n.decode(): int(v) for n, v in (await c.hgetall(k.seats_of())).items()}
+    k = desk.keys
+    raw_offers, raw_leases, raw_seats, raw_offered = await _ask(
+        desk, _all_of(k.offers()), _all_of(k.leases()), ("HGETALL", k.seats_of()), ("HGETALL", k.offered_of())
+    )
+    offers, leases = ([Ticket.parse(raw.decode()) for raw in found] for found in (raw_offers, raw_leases))
+    seats = {name: int(n) for name, n in _texts(raw_seats).items()}
     assert seats == dict(Counter(t.connection for t in offers + leases))
-    offered = {n.decode(): int(v) for n, v in (await c.hgetall(k.offered_of())).items() if int(v)}
+    offered = {name: int(n) for name, n in _texts(raw_offered).items() if int(n)}
     assert offered == dict(Counter(t.connection for t in offers))
-    doubtful = {n: {raw.decode() for raw in await c.zrange(k.doubts(n), 0, -1)} for n in CONNECTIONS}
-    for connection in CONNECTIONS:
-        held = await c.hget(k.connection(connection), "gate") and not await c.hget(k.connection(connection), "probe_at")
-        for rotation, due in ((k.rotation(connection), k.due()), (k.rotation_now(connection), k.due_now())):
-            names = await c.lrange(rotation, 0, -1)
+    doubtful: dict[str, set[str]] = {}
+    rotating: dict[str, list[bytes]] = {}
+    for name in CONNECTIONS:
+        gate, probe_at, doubts, due_doubts, *rotations = await _ask(
+            desk,
+            ("HGET", k.connection(name), "gate"),
+            ("HGET", k.connection(name), "probe_at"),
+            _all_of(k.doubts(name)),
+            ("ZSCORE", k.due_doubts(), name),
+            ("LRANGE", k.rotation(name), 0, -1),
+            ("ZSCORE", k.due(), name),
+            ("LRANGE", k.rotation_now(name), 0, -1),
+            ("ZSCORE", k.due_now(), name),
+        )
+        held = gate and not probe_at
+        for names, due_at in (rotations[:2], rotations[2:]):
             assert len(names) == len(set(names))
-            assert held or not names or await c.zscore(due, connection) is not None, "a connection would starve"
-        assert not doubtful[connection] or await c.zscore(k.due_doubts(), connection) is not None
+            assert held or not names or due_at is not None, "a connection would starve"
+        rotating[name] = rotations[0] + rotations[2]
+        doubtful[name] = {raw.decode() for raw in doubts}
+        assert not doubts or due_doubts is not None
     for job, connection in jobs.items():
-        f = {n.decode(): v.decode() for n, v in (await c.hgetall(k.job(job))).items()}
-        back = [int(raw) for raw in await c.zrange(k.back(job), 0, -1)]
+        raw_job, raw_back = await _ask(desk, ("HGETALL", k.job(job)), _all_of(k.back(job)))
+        f, back = _texts(raw_job), [int(raw) for raw in raw_back]
         assert len(back) == len(set(back)), "a chunk was given back twice"
         everything = ""
         waiting = []
-        for number in range(int(f["chunks"])):
-            fields = {n.decode(): v.decode("latin-1") for n, v in (await c.hgetall(k.chunk(job, number))).items()}
+        chunks = await _ask(desk, *(("HGETALL", k.chunk(job, number)) for number in range(int(f["chunks"]))))
+        for number, fields in enumerate(map(_texts, chunks)):
             letters = fields["st"]
             everything += letters
             sending = sorted(
@@ -76,8 +108,7 @@ async def check_ledger(desk: Desk, jobs: Mapping[str, str], deleted: Collection[
         assert ("finished_at" in f) == (ended or (f["state"] == "cancelled" and int(f["open"]) == 0))
         last = int(f.get("limit", f["chunks"]))
         if f["state"] == "running" and (waiting or int(f["next"]) < last):
-            rotations = (k.rotation(connection), k.rotation_now(connection))
-            assert [r for r in rotations if await c.lpos(r, job) is not None], "a job would starve"
+            assert job.encode() in rotating[connection], "a job would starve"
     names = await desk.names() if deleted else set()
     for job in deleted:
         assert not {f"job:{job}", f"job:{job}:back"} & names
