@@ -85,7 +85,7 @@ $(DEV): requirements-dev.lock $(LOCKED)
 demo: $(INSTALLED)
 	@$(BIN)/usher invite examples/guests.csv --connection sandbox --yes || [ $$? -eq 1 ]
 
-# Tests mostly wait for processes: four files at a time keep two cores busy. Those of a minute come first (tests/conftest.py), then those
+# Tests mostly wait for processes: six files at a time keep two cores busy. What takes minutes comes first (tests/conftest.py), then those
 # that kill and freeze processes; they wait most of all. What a thousand processes load is compiled once, whatever the environment says.
 # With T="…" one after the other, so that output comes at once.
 test chaos: export PYTHONDONTWRITEBYTECODE =
@@ -93,7 +93,7 @@ test: $(INSTALLED) $(DEV)
 ifdef T
 	@$(BIN)/python -m pytest $(T)
 else
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 endif
 
 chaos: $(INSTALLED) $(DEV)

@@ -42,11 +42,15 @@ own.
 """
 
 
+def _folder_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0].rpartition("/")[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take a minute by themselves, so that no process is left with one at
-    the end.
+    """Begin with the tests and the folders that take minutes by themselves, so that no process is
+    left with one at the end.
     """
-    items.sort(key=lambda item: "_machine.py" not in item.nodeid)
+    items.sort(key=lambda item: "_machine.py" not in item.nodeid and _folder_of(item.nodeid) not in _TOGETHER)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -59,7 +63,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class LoadFolders(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            folder = file.rpartition("/")[0]
+            folder = _folder_of(file)
             return folder if folder in _TOGETHER else file
 
     return LoadFolders(config, log) if config.getoption("dist") == "loadfile" else None
