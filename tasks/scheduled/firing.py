@@ -33,6 +33,7 @@ from worker.ledger.timetable import TASK, ScheduledRun, Timetable, firing_fault,
 from worker.masking import mask_text
 from worker.process.process_settings import find_process_settings
 from worker.process.runtime import runtime
+from worker.process.scheduled_runs import runs
 from worker.services import Services, open_services
 from worker.store.client import OUTAGE, keep_trying, read_time_ms
 
@@ -61,7 +62,8 @@ def scheduled(*args: Any, **kwargs: Any) -> dict[str, Any]:
     given = {"by": "beat", "connection": "", **kwargs}
     if args or given.keys() != {"name", "due_ms", "by", "connection"}:
         return _refused("it must name a schedule, a time in milliseconds and who asks for it")
-    told = asyncio.run(_fire(**given))
+    with runs.one():
+        told = asyncio.run(_fire(**given))
     runtime.wake()
     if isinstance(told, str):
         return _refused(told)

@@ -23,6 +23,7 @@ from celery.worker import state
 
 from worker.process.guest_wait import waiting
 from worker.process.liveness import VARIABLE, ProbeFile
+from worker.process.scheduled_runs import most_runs_of, runs
 from worker.queues import seats_of
 from worker.sending.publisher import Publisher
 
@@ -65,6 +66,7 @@ class Dispatching(bootsteps.StartStopStep):
         threads = int(parent.pool.num_processes)
         seats = seats_of(threads)
         waiting.places = max(1, threads // 2)
+        runs.places = most_runs_of(threads)
         _look_for_garbage_seldom()
         runtime.start_dispatcher(str(parent.hostname), seats, Publisher(parent.app))
 

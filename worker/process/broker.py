@@ -1,5 +1,5 @@
 """kombu unpacks nothing in usher, and on Redis takes in nothing that was not sifted, nor more than
-there is room for.
+there is room for, nor more runs of schedules than a worker does at once.
 
 Registered by name for the schemes of Redis, so that whichever part of Celery connects gets these.
 RabbitMQ itself keeps the form of a message, and from which queue it comes.
@@ -15,6 +15,8 @@ from kombu import compression
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 from worker.process.messages import Compressed, sift
+from worker.process.scheduled_runs import runs
+from worker.queues import SCHEDULES
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,19 @@ class _Room(redis.QoS):
 
 
 class _Sifting:
-    """What of a channel is usher's: `_get_client` makes the clients that read the queues."""
+    """What of a channel is usher's: `_get_client` makes the clients that read the queues, and
+    `_brpop_start` asks them for a message.
+    """
 
     QoS = _Room
+    active_queues: list[str]
+    _queue_cycle: Any
+
+    def _brpop_start(self, timeout: Any = None) -> None:
+        wanted = [queue for queue in self.active_queues if queue != SCHEDULES or not runs.full]
+        if set(wanted) != set(self._queue_cycle.items):  # else their order is whose turn it is
+            self._queue_cycle.update(wanted)
+        super()._brpop_start(timeout)  # type: ignore[misc]
 
     def _get_client(self) -> Any:
         made = super()._get_client()  # type: ignore[misc]
