@@ -87,13 +87,15 @@ local epoch = redis.call('HMGET', prefix .. ':epoch', 'id', 'n', 'quiet_until', 
 if epoch[1] and epoch[1] ~= server_id() or (my_epoch ~= '' and my_epoch ~= epoch[2]) then return { 'stop', 'epoch' } end
 if epoch[3] then return { 'wait', 500, 'epoch' } end
 
--- The rows, still pending
-local rows, hashes, is_resend, place = {}, {}, {}, 0
+-- The rows, still pending; their numbers as text too, for Lua writes a number by way of floating
+-- point, which takes longer than what is done with it here
+local rows, names, hashes, is_resend, place = {}, {}, {}, {}, 0
 local some_resent = string.find(resend_of, '1', 1, true)
 for part in string.gmatch(wanted_rows, '%d+') do
   local i = tonumber(part)
   if is_pending_at(letters, i) then
     rows[#rows + 1] = i
+    names[i] = part
     if some_resent then is_resend[#rows] = string.sub(resend_of, place + 1, place + 1) == '1' end
     hashes[#rows] = string.sub(wanted_hashes, place * 12 + 1, place * 12 + 12)
   end
@@ -181,6 +183,11 @@ if limit > 0 then
   if n < 1 then return { 'wait', (day + 1) * 86400000 - now, 'daily_limit' } end
 end
 
+-- A row's attempts after one more, a digit: nine stands for any more
+local function tried_once_more(digits, index)
+  return string.char(math.min(57, (string.byte(digits, index + 1) or 48) + 1))
+end
+
 -- The claim on each guest: whoever sends first has it
 local chosen, known, blocked = {}, {}, {}
 local indexed, claims, owners, entries = index ~= '', {}, {}, {}
@@ -208,7 +215,7 @@ for k = 1, #rows do
   local free = true
   if indexed then
     local why, since
-    if not entries[k] and owners[k] then why, since = met(owners[k], place_of .. i .. ':', is_resend[k]) end
+    if not entries[k] and owners[k] then why, since = met(owners[k], place_of .. names[i] .. ':', is_resend[k]) end
     if entries[k] then
       free = false
       known[#known + 1] = i
@@ -217,10 +224,10 @@ for k = 1, #rows do
       free = false
       blocked[#blocked + 1] = i
       if why == 'inherits' and not claims[hash] then
-        inherited[i], claims[hash] = since, place_of .. i .. ':' .. string.format('%.0f', since)
+        inherited[i], claims[hash] = since, place_of .. names[i] .. ':' .. string.format('%.0f', since)
       end
     else
-      claims[hash] = place_of .. i .. ':' .. stamp
+      claims[hash] = place_of .. names[i] .. ':' .. stamp
     end
   end
   if free then chosen[#chosen + 1] = i end
@@ -275,13 +282,13 @@ end
 -- then finds no other of that number
 local number = math.max(tonumber(c[3] or 0), tonumber(t.fence) * 1000) + 1
 local batch = { stamp }
-local sending, attempted, tries, were = {}, {}, {}, {}
+local sending, attempted, tries, were, sent = {}, {}, {}, {}, {}
 for k = 1, n do
   local i = chosen[k]
-  local letter = letter_at(letters, i)
-  sending[i], tries[k], were[k] = 's', math.min(9, (tonumber(letter_at(attempts, i)) or 0) + 1), letter
+  local letter, name = letter_at(letters, i), names[i]
+  sending[i], tries[k], were[k], sent[k] = 's', tried_once_more(attempts, i), letter, name
   attempted[i] = tries[k]
-  batch[#batch + 1] = letter == 'q' and i .. 'q' or i
+  batch[#batch + 1] = letter == 'q' and name .. 'q' or name
 end
 letters, attempts = replace_all(letters, sending), replace_all(attempts, attempted)
 redis.call('HSET', KEYS[3], 'st', letters, 'at', attempts, 'nb', string.format('%.0f', number),
@@ -295,5 +302,5 @@ redis.call('HSET', KEYS[4], 'spare', string.format('%.3f', spare - n), 'spare_at
 if probation then
   redis.call('HSET', KEYS[4], 'flight', string.format('%s:%s:%.0f', t.job, t.chunk, number), 'flight_ticket', ticket)
 end
-return { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked, table.concat(chosen, ','),
+return { 'go', number, now, probe + (probation and 2 or 0) + trying, known, blocked, table.concat(sent, ','),
   table.concat(tries), table.concat(were) }

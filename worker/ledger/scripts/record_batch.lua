@@ -92,7 +92,8 @@ for row, new, wait, attempt in string.gmatch(row_changes, '(%d+)(%D)(%d+):(%d+);
     resolved[new] = (resolved[new] or 0) + 1
     redis.call('HDEL', KEYS[2], 'd' .. row)
   end
-  if fact and (old == 'd' or (tonumber(letter_at(c[3] or '', i)) or 0) > (is_pending(old) and 0 or 1)) then
+  local tries = (string.byte(c[3] or '', i + 1) or 48) - 48 -- a digit, without the way over floating point
+  if fact and (old == 'd' or tries > (is_pending(old) and 0 or 1)) then
     redis.call('HDEL', KEYS[2], 'f' .. row)
   end
   if fact then
