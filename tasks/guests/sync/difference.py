@@ -166,12 +166,12 @@ def compare(
 
 def _compare_profile(terms: Terms, guest: Guest, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the columns that differ, as the profile's stage would write them."""
-    there = {**guest.more, EXTENSIONS: guest.attributes}
+    there = {**guest.more, "displayName": guest.display_name, EXTENSIONS: guest.attributes}
     user = DirectoryUser(guest.id, guest.created_at, member=False, enabled=guest.enabled, more=there)
     body = find_changes(Asked(0, row, user), terms.connection)
     columns = {column: guest.more.get(name) for column, name in PROPERTIES.items() if name in body}
     if "displayName" in body:
-        columns["display_name"] = guest.more.get("displayName")
+        columns["display_name"] = guest.display_name
     if EXTENSIONS in body:
         columns[EXPIRES] = guest.attributes.get(terms.connection.clean.expiry_attribute)
     said = [f"{column} {_quote(before)} -> {_quote(row[column])}" for column, before in columns.items()]

@@ -63,6 +63,14 @@ def test_what_is_so_is_left() -> None:
     assert judge(guest(companyName="Other"), {"email": ROW["email"], "company": ""}, "North") is not Kept.SAME
 
 
+def test_a_display_name_is_compared_with_that_of_the_listing() -> None:
+    """It is none of the further properties: a listing reads it anyway."""
+    assert judge(guest(), {**ROW, "display_name": "ann"}, "North") is Kept.SAME
+    moved = judge(guest(), {**ROW, "display_name": "Ann B"}, "North")
+    assert isinstance(moved, Change)
+    assert (moved.row["display_name"], moved.said) == ("Ann B", ("display_name “ann” -> “Ann B”",))
+
+
 def test_a_guest_leaves_only_what_the_list_manages() -> None:
     """A group that some row names and theirs does not; with an empty cell too."""
     moved = judge(guest(), {**ROW, "groups": ["South"]}, "North")
