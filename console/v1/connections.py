@@ -9,14 +9,14 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from config.errors import list_known
+from config.errors import UnknownConnection, list_known
 from console.access.need import Operating, Viewing
 from console.access.viewer import Viewer
 from console.parts import PartsOf
 from console.problems import Problem
 from console.v1.answers import PROBLEMS, answer
 from tasks.checks.connection import check_connection
-from tasks.connections import NO_REASON, describe_connection, hold_connection, reopen_connection
+from tasks.connections import NO_REASON, describe_connection, hold_connection, need_connection, reopen_connection
 from worker.ledger.gates import Gate
 
 router = APIRouter(prefix="/v1", tags=["connections"], responses=PROBLEMS)
@@ -129,9 +129,12 @@ async def reopen(parts: PartsOf, viewer: Operating, name: ConnectionName) -> Res
 def _find(parts: PartsOf, viewer: Viewer, name: str) -> None:
     if viewer.producer is not None:
         raise Problem(403, _FOR_PEOPLE)
-    known = parts.services.settings().connection_names
-    if name not in known:
-        raise Problem(404, f"There is no connection {name}; {list_known(name, known)}.")
+    settings = parts.services.settings()
+    try:
+        need_connection(settings, name)
+    except UnknownConnection:
+        told = f"There is no connection {name}; {list_known(name, settings.connection_names)}."
+        raise Problem(404, told) from None
 
 
 async def _answer(parts: PartsOf, name: str) -> Response:

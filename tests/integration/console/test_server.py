@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.consoles import Console, run_console
+from tests.processes import wait_until
 from tests.sites import OwnValkey, Site
 
 
@@ -29,6 +30,22 @@ def test_what_is_not_there_is_a_problem_document(console: Console) -> None:
     assert (other.status_code, other.headers["Allow"]) == (405, "GET")
     jobs = console.ask("DELETE", "/v1/jobs")
     assert jobs.headers["Allow"] == "GET, POST"
+
+
+def test_a_connection_is_held_while_its_list_cannot_be_read(site: Site) -> None:
+    """By its name; one that is in the configuration is known, and a list that is there says who is
+    not.
+    """
+    file, listed = site.folder / "usher.toml", site.folder / "tenants.csv"
+    file.write_text('connections_file = "tenants.csv"\n' + file.read_text())
+    with run_console(site) as console:
+        held = console.post("/v1/connections/cronus/hold", json={"reason": "stop"})
+        assert (held.status_code, held.json()["gate"].startswith("held")) == (200, True)
+        assert "there is no such file, which connections_file names" in held.json()["why"]
+        assert console.post("/v1/connections/contoso/hold", json={"reason": "stop"}).status_code == 200
+        assert console.post("/v1/connections/cronus/reopen").status_code == 200
+        listed.write_text("name,tenant_id\n")
+        wait_until(lambda: console.post("/v1/connections/cronus/hold").status_code == 404, 20, "it is read")
 
 
 @pytest.mark.parametrize(
