@@ -51,7 +51,7 @@ class SignInSite:
     def browser(self) -> EntraBrowser:
         """Return a new browser of somebody."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        browser = EntraBrowser(httpx.AsyncClient(base_url=self.url, verify=context), self.sandbox)
+        browser = EntraBrowser(httpx.AsyncClient(base_url=self.url, verify=context, timeout=60), self.sandbox)
         self.browsers.append(browser)
         return browser
 

@@ -28,7 +28,7 @@ class EntraBrowser:
 
     def __post_init__(self) -> None:
         context = ssl.create_default_context(cafile=self.sandbox.ready["ca_file"])
-        self.entra = httpx.AsyncClient(verify=context)
+        self.entra = httpx.AsyncClient(verify=context, timeout=60)
 
     @property
     def origin(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ async def client(desk: Desk, valkey_url: str) -> AsyncIterator[httpx.AsyncClient
     async with (
         open_services(lambda: settings, valkey_url) as services,
         serving(build_access_app(services.settings, services)) as url,
-        httpx.AsyncClient(base_url=url) as opened,
+        httpx.AsyncClient(base_url=url, timeout=60) as opened,
     ):
         yield opened
 
@@ -76,7 +76,7 @@ async def test_a_form_brings_the_token_of_its_own_page(client: httpx.AsyncClient
 async def test_a_token_belongs_to_one_browser(client: httpx.AsyncClient) -> None:
     """What one browser was shown is worth nothing in another."""
     token = (await client.get("/")).json()["token"]
-    async with httpx.AsyncClient(base_url=client.base_url) as other:
+    async with httpx.AsyncClient(base_url=client.base_url, timeout=60) as other:
         await other.get("/")
         answer = await other.post("/change", headers={"X-CSRF-Token": token, **_origin(client)})
         assert answer.status_code == 403

@@ -33,7 +33,7 @@ async def client(desk: Desk, valkey_url: str, tmp_path: Path) -> AsyncIterator[h
     async with (
         open_services(lambda: load_settings({}, tmp_path / "usher.toml"), valkey_url) as services,
         serving(build_access_app(services.settings, services)) as url,
-        httpx.AsyncClient(base_url=url) as opened,
+        httpx.AsyncClient(base_url=url, timeout=60) as opened,
     ):
         yield opened
 

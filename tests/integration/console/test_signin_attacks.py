@@ -263,7 +263,7 @@ async def test_several_instances_share_sessions(signing: SignInSite) -> None:
         browser = signing.browser()
         await browser.sign_in()
         cookie = {"Cookie": f"{SESSION}={browser.site.cookies[SESSION]}"}
-        async with httpx.AsyncClient(base_url=other, headers=cookie) as client:
+        async with httpx.AsyncClient(base_url=other, headers=cookie, timeout=60) as client:
             assert (await client.get("/v1/who")).json()["actor"].startswith("Ada Lovelace (")
 
 
