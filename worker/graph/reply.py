@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -51,7 +51,7 @@ async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply
         elif not content.strip():
             note = "" if status in _WITHOUT_A_BODY else "the answer is empty"
         else:
-            return replace(reply, body=orjson.loads(content))
+            return Reply(Fate.ANSWERED, request_id, status, headers, orjson.loads(content))
     except orjson.JSONDecodeError:
         note = "the answer is not JSON"
     except Exception as error:

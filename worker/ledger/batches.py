@@ -209,7 +209,7 @@ class Ledger:
                 len(indexes),
                 k.prefix,
                 index.base if index else "",
-                "".join(["1" if i in resent else "0" for i in indexes]),
+                "".join(["1" if i in resent else "0" for i in indexes]) if resent else "0" * len(indexes),
                 b"".join([index.hashes[i] for i in indexes]) if index else b"",
                 fingerprint,
                 write_limits(buckets, t.lane),

@@ -331,10 +331,10 @@ class ChunkRun:
         may_read: bool,
     ) -> tuple[list[Judged], list[Outcome]]:
         """Say of each granted row what its verdict speaks of, and what is kept of it."""
-        lease, connection = self._lease, self._connection
+        operation, connection, options = self._operation, self._connection, self._lease.options
         now_ms = self._services.clocks.redis_ms()
         look_after_s = min(FIRST_LOOK_S, self._services.ledger.settle_s / 4)
-        told = self._operation.tell_done(now_ms)
+        told, doubts, shown = operation.tell_done(now_ms), not operation.repeatable, operation.shown
         judged, outcomes = [], []
         for granted, verdict in zip(grant.rows, verdicts, strict=True):
             one = asked[granted.index]
@@ -350,10 +350,10 @@ class ChunkRun:
                     granted.index,
                     granted.attempt,
                     verdict,
-                    mail=self._operation.mail(one.row, connection, lease.options, silent=granted.silent),
+                    mail=operation.mail(one.row, connection, options, silent=granted.silent),
                     silent=granted.silent,
-                    doubts=not self._operation.repeatable,
-                    shown=self._operation.shown,
+                    doubts=doubts,
+                    shown=shown,
                     told=told,
                     may_read=may_read,
                     look_after_s=look_after_s,

@@ -88,6 +88,7 @@ class TokenSource:
         self._chance = chance or random.Random()
         self._heard = heard
         self._slots: dict[tuple[object, ...], _Slot] = {}
+        self._known: dict[str, tuple[Connection, _Slot]] = {}  # by name: each batch asks, and a key is long
         self._threads: ThreadPoolExecutor | None = None
 
     async def get(self, connection: Connection, *, fresh: bool = False) -> AccessToken:
@@ -96,7 +97,7 @@ class TokenSource:
         `fresh` asks Entra whatever lies at hand, with the credentials as they are now: for checks.
         Raises `TokenRefused` when a person must act, `TokenUnavailable` when it passes by itself.
         """
-        slot = self._slots.setdefault(_slot_key(connection), _Slot())
+        slot = self._slot(connection)
         if not fresh and self._shelf is not None and slot.token is not None:
             await self._look(self._shelf, connection.client_key, slot)
         now_s = self._now()
@@ -118,9 +119,16 @@ class TokenSource:
             raise copy.copy(result)  # each waiter gets its own: a shared one would collect everybody's traceback
         return result
 
+    def _slot(self, connection: Connection) -> _Slot:
+        found = self._known.get(connection.name)
+        if found is None or found[0] is not connection:
+            slot = self._slots.setdefault(_slot_key(connection), _Slot())
+            found = self._known[connection.name] = (connection, slot)
+        return found[1]
+
     async def invalidate(self, connection: Connection, token: AccessToken) -> None:
         """Forget a token that Graph refused (401), here and on the shelf."""
-        slot = self._slots.setdefault(_slot_key(connection), _Slot())
+        slot = self._slot(connection)
         slot.refused_hash = _hash(token)
         if slot.token is not None and slot.token.secret == token.secret:
             slot.token = None
@@ -138,6 +146,7 @@ class TokenSource:
             for application in slot.applications.values():
                 application.close()
         self._slots.clear()
+        self._known.clear()
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)  # a call on the wire ends by its own time limit

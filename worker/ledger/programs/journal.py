@@ -73,7 +73,7 @@ class Journal:
         if entry is not None:
             entry.record = (keys, args)
             pending = (RowState.PENDING, RowState.PENDING_SILENT)
-            entry.unsent = frozenset(outcome.index for outcome in outcomes if outcome.letter in pending)
+            entry.unsent = frozenset([outcome.index for outcome in outcomes if outcome.letter in pending])
 
     def recorded(self, job: str, chunk: int, batch: int) -> None:
         """Note that the ledger has a batch's answers."""
