@@ -93,7 +93,10 @@ class Submitted(BaseModel):
     )
     bad: int | None = Field(default=None, description="Rows that end failed because they cannot be read.")
     errors: list[Fault] = Field(description="What is wrong with the bad rows; the first 50.")
-    warnings: list[str] = Field(description="What is remarkable about how the list was read.")
+    warnings: list[str] = Field(
+        description="What is remarkable about how the list was read, and what the command would warn of before it"
+        " sends. Of a repeat with the same Idempotency-Key only that it is one."
+    )
 
 
 class JobOfSubmission(BaseModel):

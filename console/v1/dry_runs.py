@@ -17,7 +17,8 @@ from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of, take_order
-from console.v1.submitting import SHOWN_BAD, as_fields, refusals_told, too_much, within
+from console.v1.submitting import refusals_told, too_much, within
+from console.v1.told import SHOWN_BAD, as_fields, risks_for, tell_faults
 from tasks.forecast.dry_run import describe_dry_run
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import describe_dry_runs, say_once
@@ -134,6 +135,7 @@ async def _foresee(parts: Parts, viewer: Viewer, taken: Taken, prepared: Prepare
 
     whole = describe_dry_run(*await foresee(services, request, prepared, hear))
     del whole["job"], whole["state"]
+    whole["plan"]["risks"] = risks_for(services, viewer, [request.connection], whole["plan"]["risks"])
     return {**whole, "foreseen": shown, **_of_list(request, prepared.loaded)}
 
 
@@ -161,6 +163,7 @@ async def _look_through_several(parts: Parts, viewer: Viewer, taken: Taken) -> d
         del whole["submission"], whole["state"]
         for told in whole["jobs"]:
             del told["job"], told["state"]
+            told["plan"]["risks"] = risks_for(services, viewer, taken.chosen, told["plan"]["risks"])
         unasked = [{CONNECTION: name, "why": why} for name, why in several.unasked]
         withheld = say_once((name, str(met)) for name, met in several.withheld.items())
         of_list = _of_list(request, several.loaded)
@@ -176,6 +179,6 @@ def _describe_row(row: ForeseenRow, operation: str, viewer: Viewer) -> dict[str,
 
 def _of_list(request: Asked, loaded: Loaded) -> dict[str, Any]:
     return {
-        "errors": [fault.model_dump(exclude_none=True) for fault in rows_of(loaded.bad[:SHOWN_BAD])],
-        "warnings": list(request.guests.warnings) if request.guests else [],
+        "errors": tell_faults(rows_of(loaded.bad[:SHOWN_BAD])),
+        "warnings": [as_fields(warning) for warning in request.guests.warnings] if request.guests else [],
     }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ import orjson
 from console.problems import Problem
 from console.v1.consent import checking_rows
 from console.v1.orders import Taken, rows_of
+from console.v1.told import TAKEN_IN, as_fields, numbers_of, risks_for, tell_again, tell_loaded
 from tasks.errors import JobExists, Refusal
 from tasks.producers import beyond_day, left_of_day, note_strays, settle_day, take_day
-from tasks.submission.preparing import prepare
+from tasks.submission.preparing import plan, prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import Follows, dropping, job_id_of, new_job_id, start
 from worker.ledger.model import JobState
@@ -36,17 +36,14 @@ if TYPE_CHECKING:
     from tasks.rows.row import BadRow, ValidRow
     from tasks.submission.preparing import Prepared
     from tasks.submission.request import Request
-    from tasks.submit import Loaded
     from worker.ledger.job_view import JobView
     from worker.services import Services
 
-SHOWN_BAD: Final = 50
 _ORDER: Final = "order"
 """What a job's `info` keeps of the operation and options that it was ordered with."""
 _UNTIL_ASKED_AGAIN_S: Final = 3600.0  # of a limit a day
 _WAIT_S: Final = 20.0
 _LOOK_EVERY_S: Final = 0.2
-_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
 def key_of(given: str | None, connection: str, viewer: Viewer) -> str:
@@ -88,7 +85,9 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
     services, request = parts.services, taken.request
     view = await services.jobs.view(job)
     if view is not None and view.is_accepted:
-        return await _told_before(view, taken)
+        await refuse_other_list(view, taken, f"job {view.id}")
+        again = "This Idempotency-Key was used before: this is the job that was made then."
+        return {"job": view.id, "state": view.state.value, **await tell_again(services.jobs.rows, [view], again)}
     if view is not None and view.state is not JobState.LOADING:  # left by a killed server, and somebody cleans up
         raise Problem(503, "What a server left that was killed is being removed: ask again.", retry_after_s=2)
     if view is not None:  # its server was killed: nothing of it was accepted
@@ -107,9 +106,11 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, job: str, claim: C
     async with dropping(services.jobs, prepared.loaded):
         await note_strays(services, viewer.bound, prepared.loaded)
         await admit_loaded(services, viewer, claim, job, [prepared])
+        warnings = await warnings_of(services, viewer, request, prepared)
+        await services.jobs.add_info(prepared.loaded.loading, **{TAKEN_IN: numbers_of(prepared.loaded)})
         state = await start(services.jobs, prepared.loaded)
         await settle_day(services, viewer.bound, job)
-    return _tell(request, prepared, state)
+    return {"job": job, "state": state.value, **tell_loaded(request, prepared.loaded, warnings)}
 
 
 @contextmanager
@@ -158,35 +159,11 @@ def too_much(refusal: str, connections: str) -> Problem:
     return Problem(429, told, retry_after_s=_UNTIL_ASKED_AGAIN_S, beyond=refusal, facts=facts)
 
 
-def _tell(request: Request, prepared: Prepared, state: JobState) -> dict[str, Any]:
-    loaded = prepared.loaded
-    return {"job": loaded.job, "state": state.value, **tell_loaded(request, loaded, warnings_of(prepared))}
-
-
-def warnings_of(prepared: Prepared) -> list[str]:
-    """Return what is remarkable about the connection of a job."""
-    told = [prepared.signed_in.waits, *(text for stage in prepared.stages for text in (stage.missing, stage.unread))]
-    return [sentence for sentence in told if sentence]
-
-
-def tell_loaded(request: Request, loaded: Loaded, warnings: Sequence[str]) -> dict[str, Any]:
-    """Return what is told of a list that was taken in, in numbers and sentences."""
-    of_list = request.guests.warnings if request.guests else ()
-    return {
-        "rows": loaded.rows,
-        "to_send": loaded.to_send,
-        "bad": loaded.bad_count,
-        "errors": [fault.model_dump(exclude_none=True) for fault in rows_of(loaded.bad[:SHOWN_BAD])],
-        "warnings": [as_fields(warning) for warning in (*of_list, *warnings)],
-    }
-
-
-async def _told_before(view: JobView, taken: Taken) -> dict[str, Any]:
-    """Return what is answered the second time. Raises `Problem` where it was for another list."""
-    await refuse_other_list(view, taken, f"job {view.id}")
-    again = "This Idempotency-Key was used before: this is the job that was made then."
-    told = {"job": view.id, "state": view.state.value, "rows": view.counts.rows}
-    return {**told, "errors": [], "warnings": [again]}
+async def warnings_of(services: Services, viewer: Viewer, request: Request, prepared: Prepared) -> list[str]:
+    """Return what the command would warn of before it sends."""
+    risks = (await plan(services, request, prepared)).risks
+    waits = [prepared.signed_in.waits] if prepared.signed_in.waits else []
+    return [*waits, *risks_for(services, viewer, [prepared.connection.name], risks)]
 
 
 def note_order(taken: Taken) -> None:
@@ -218,8 +195,3 @@ def _digest_order(request: Request) -> str:
     """Return the digest of what is to be done with a list's rows."""
     asked = {"operation": request.operation, "options": asdict(request.options), "named": dict(request.named)}
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-def as_fields(sentence: str) -> str:
-    """Return a sentence of the command with its options called as the API's fields are."""
-    return _OPTION.sub(lambda found: found[1].replace("-", "_"), sentence)

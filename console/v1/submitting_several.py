@@ -21,9 +21,8 @@ from console.v1.submitting import (
     refuse_other_list,
     sender_of,
     take_in_once,
-    tell_loaded,
-    warnings_of,
 )
+from console.v1.told import TAKEN_IN, numbers_of, risks_for, tell_again, tell_loaded
 from tasks.forecast.several import say_once
 from tasks.jobs.submissions import Submission
 from tasks.producers import note_strays, settle_day
@@ -62,8 +61,11 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
     services, request = parts.services, taken.request
     before = await services.jobs.views([*await services.jobs.submissions.jobs(name)])
     if any(view.is_accepted for view in before):
-        return await _told_before(Submission(name, tuple(before)), taken)
+        await refuse_other_list(before[0], taken, f"submission {name}")
+        again = "This Idempotency-Key was used before: this is the submission that was made then."
+        return {**_describe(Submission(name, tuple(before))), **await tell_again(services.jobs.rows, before, again)}
     note_order(taken)
+    risks: list[str] = []
     with Split(taken.chosen) as split, refusals_told():
         await asyncio.to_thread(split.add_all, request.rows)
         await refuse_beyond_day(services, viewer, name, split.through_all, ",".join(split.asked))
@@ -71,13 +73,16 @@ async def _submit(parts: Parts, viewer: Viewer, taken: Taken, name: str, claim: 
         await _remove(services, await several.find_left())
 
         async def allow() -> None:
+            risks.extend((await several.plan(ahead=False)).risks)
             await note_strays(services, viewer.bound, several.loaded)
             await admit_loaded(services, viewer, claim, name, several.parts)
+            numbers = {TAKEN_IN: numbers_of(several.loaded)}
+            await services.jobs.add_info(several.parts[0].loaded.loading, **numbers)
 
         await several.submit(parts.follow, allow)
         await settle_day(services, viewer.bound, name)
-    said = [(part.connection.name, why) for part in several.parts for why in warnings_of(part)]
-    warnings = say_once([*((name, str(met)) for name, met in several.withheld.items()), *said])
+    withheld = say_once((name, str(met)) for name, met in several.withheld.items())
+    warnings = [*withheld, *risks_for(services, viewer, taken.chosen, risks)]
     loaded = replace(several.loaded, rows=sum(part.loaded.rows for part in several.parts) + split.nobodys_count)
     return {**await _stands(services, several), **tell_loaded(request, loaded, warnings)}
 
@@ -97,10 +102,3 @@ async def _stands(services: Services, several: Several) -> dict[str, Any]:
 def _describe(submission: Submission) -> dict[str, Any]:
     jobs = [{"job": view.id, "connection": view.connection} for view in submission.views]
     return {"submission": submission.id, "jobs": jobs, "state": submission.total.state.value}
-
-
-async def _told_before(submission: Submission, taken: Taken) -> dict[str, Any]:
-    await refuse_other_list(submission.views[0], taken, f"submission {submission.id}")
-    again = "This Idempotency-Key was used before: this is the submission that was made then."
-    rows = submission.total.counts.rows
-    return {**_describe(submission), "rows": rows, "errors": [], "warnings": [again]}

@@ -244,7 +244,7 @@ def _member_risks(loaded: Loaded) -> list[str]:
         many_ask = f"{many(members, 'row')} ask for members, not guests"
     sentence = (
         f"{many_ask} (user_type): a member may see and do in the tenant what its own people may. If guests are meant,"
-        " leave the column out: --map user_type="
+        " leave user_type out (of a file: --map user_type=)."
     )
     return [sentence]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.ledger.job_view import JobView
     from worker.services import Services
 
-_DROPPED = (*SUBMITTER, "approver", "approved_at", "sha256", "order", "producer", SUBMISSION)
+_DROPPED = (*SUBMITTER, "approver", "approved_at", "sha256", "order", "taken_in", "producer", SUBMISSION)
 """Whoever tries again submits, and is not approved by that; nor does it come to the submission that
 the job belongs to.
 """

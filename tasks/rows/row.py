@@ -11,13 +11,14 @@ the time. Their `repr` shows no guest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from tasks.errors import InputError
 from tasks.rows.field_rules import RULES, Fault
-from tasks.rows.fields import INVALID, NOT_KEPT, WELL_DONE, stage_of
+from tasks.rows.fields import FIELDS, INVALID, NOT_KEPT, WELL_DONE, stage_of
 from worker.ledger.model import STAGES_DONE
 
 _ECHO: Final = 320  # how much of a wrong value is kept so that its row can be recognised
@@ -25,6 +26,7 @@ _ECHO: Final = 320  # how much of a wrong value is kept so that its row can be r
 _NOT_KEPT: Final = (
     "was refused before for one of its cells, which the results do not keep: mend it in the list that it stands in"
 )
+_TOLD: Final = re.compile(r"Not sent: (?:row (\d+)|line (\d+)): (.*)", re.DOTALL)
 _NO_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -123,6 +125,20 @@ def validate_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
         if result is not None:
             checked[name] = result
     return checked
+
+
+def read_bad(message: str) -> tuple[int | None, int | None, str, str]:
+    """Return the number or the line, the column and the reason that the outcome of a bad row tells
+    (`BadRow.__str__`, in a sentence); what it does not tell is None or "". Pure.
+    """
+    told = _TOLD.fullmatch(message)
+    if told is None:
+        return None, None, "", message
+    number, line, text = told.groups()
+    column, _, reason = text.partition(" ")
+    if column not in FIELDS or not reason:
+        column, reason = "", text
+    return int(number) if number else None, int(line) if line else None, column, reason
 
 
 def build_bad_row(record: Mapping[str, Any], number: int, line: int | None, column: str, reason: str) -> BadRow:

@@ -137,6 +137,39 @@ def test_same_key_is_the_same_job(console: Console) -> None:
     assert one.json()["job"] == two.json()["job"]
 
 
+async def test_the_answer_to_a_repeat_has_the_same_keys(site: Site, console: Console) -> None:
+    """A client that lost the first answer learns which rows were refused at once, of rows and of a
+    file, and also when the job has ended.
+    """
+    site.start_worker()
+    rows = [{"email": ADA}, {"email": "no address"}, {"email": ADA}, {"email": BOB, "language": "??"}]
+    body, headers = {"connection": "contoso", "rows": rows}, {"Idempotency-Key": "lost"}
+    first = console.post("/v1/jobs", json=body, headers=headers).json()
+    assert (first["to_send"], first["bad"], [fault["row"] for fault in first["errors"]]) == (1, 2, [2, 4])
+    again = console.post("/v1/jobs", json=body, headers=headers).json()
+    await site.ended(first["job"])
+    ended = console.post("/v1/jobs", json=body, headers=headers).json()
+    for told in (again, ended):
+        assert list(told) == list(first)
+        assert {**told, "state": "", "warnings": []} == {**first, "state": "", "warnings": []}
+    form: dict[str, Any] = {"data": {"connection": "contoso"}, "headers": {"Idempotency-Key": "lost-file"}}
+    files = {"list": ("a.csv", f"email\n{BOB}\nnobody\n")}
+    one, two = (console.post("/v1/jobs", files=files, **form) for _ in range(2))
+    assert one.json()["errors"] == two.json()["errors"] != []
+    assert one.json()["errors"][0]["line"] == 3
+
+
+def test_a_program_is_warned_as_the_command_is(console: Console) -> None:
+    """Of what a person reads before the question; in words of the API, and by a dry run too."""
+    row = {"email": ADA, "expires": "2020-01-01", "message": "hi", "user_type": "Member"}
+    body = {"connection": "contoso", "rows": [row]}
+    risks = console.post("/v1/dry-runs", json=body).json()["plan"]["risks"]
+    told = console.post("/v1/jobs", json=body).json()["warnings"]
+    for words in ("1 row with an `expires` that is past", "1 row asks for a member", "1 row with a message of its own"):
+        assert [any(words in one for one in said) for said in (risks, told)] == [True, True], words
+    assert not any("--" in one for one in (*risks, *told))
+
+
 def test_jobs_are_listed_page_by_page(console: Console) -> None:
     """The newest come first, and a cursor goes on where the page before ended, whatever comes in
     between.

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import InputError
-from tasks.rows.row import BadRow, ValidRow, validate_defaults, validate_record
+from tasks.rows.row import BadRow, ValidRow, read_bad, validate_defaults, validate_record
 
 EMAIL = "ann@partner.example"
 
@@ -262,3 +262,15 @@ def test_something_that_is_no_record() -> None:
     """A producer's list may hold anything; each item is a row or a fault."""
     for item in (None, "ann@a.example", ["ann@a.example"], 7):
         assert validate_record(item, 2) == BadRow(2, None, "", "is not an object with fields")
+
+
+@pytest.mark.parametrize(
+    "row", [BadRow(3, None, "email", "is missing"), BadRow(3, 7, "", "is not an object"), BadRow(1, 2, "colour", "no")]
+)
+def test_a_bad_row_is_read_from_what_its_outcome_says(row: BadRow) -> None:
+    """A column is told apart only where it is a field's name; another text is a reason as it is."""
+    number, line, column, reason = read_bad(f"Not sent: {row}.")
+    assert (number, line) == ((None, row.line) if row.line else (row.number, None))
+    assert f"{column} {reason}".strip() == f"{row.column} {row.reason}.".strip()
+    assert column in ("", "email")
+    assert read_bad("It was so.") == (None, None, "", "It was so.")
