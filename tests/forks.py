@@ -3,8 +3,9 @@ becomes the command.
 
 Half a second of imports is what most of the commands that tests run would cost, some three hundred
 times. A fork runs the same program on the streams, in the folder and with the environment that it
-was given, and ends as an interpreter does. What is tested with signals, at a terminal or for its
-start itself is started by `tests.processes.USHER`, as people do.
+was given, and ends as an interpreter does. Where its standard input is a terminal, it is the one
+that the fork is at. What is tested with signals or for its start itself is started by
+`tests.processes.USHER`, as people do.
 
     python tests/forks.py serve SOCKET        load, fork for each caller; ends with its input
     python tests/forks.py run SOCKET ARGUMENT…   be such a caller, and end with its status
@@ -70,8 +71,11 @@ def _become(wire: socket.socket) -> None:
     """Fork once more: the fork returns as the command, and this process waits for it and tells its
     status.
     """
+    import contextlib
+    import fcntl
     import select
     import signal
+    import termios
 
     head, streams, _, _ = socket.recv_fds(wire, 8, 3)
     size, raw = int.from_bytes(head, "big"), b""
@@ -86,6 +90,10 @@ def _become(wire: socket.socket) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
+        if os.isatty(0):
+            os.setsid()
+            with contextlib.suppress(PermissionError):  # the one of whoever runs the tests
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update({name: text for name, _, text in (word.partition("=") for word in words[int(count) :])})

@@ -7,29 +7,22 @@ import pty
 import re
 import select
 import subprocess
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.processes import USHER, deadline_of
-
-AT_A_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
-"""Makes standard input the terminal that Ctrl-C comes from."""
+from tests.processes import deadline_of, quick_usher
 
 
 class Terminal:
     """A command at a terminal of its own, and somebody who types."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path, *arguments: str) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, *arguments: str, start: Sequence[str] = ()) -> None:
         self.text = ""
         self._fd, theirs = pty.openpty()
-        argv = [sys.executable, "-c", AT_A_TERMINAL, *USHER, *arguments]
         self._process = subprocess.Popen(
-            argv,
+            (*(start or quick_usher()), *arguments),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.places import Place
 from tests.processes import USHER, quick_usher, wait_until
+from tests.terminals import Terminal
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,24 @@ def test_a_fork_is_the_command_that_people_start(bare_place: Place, arguments: t
     ]
     whole, fork = ((done.returncode, done.stdout, done.stderr) for done in told)
     assert fork == whole
+
+
+_AT_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Makes standard input the terminal that Ctrl-C comes from."""
+
+
+def test_a_fork_is_at_its_terminal_as_the_command_is(bare_place: Place) -> None:
+    """It asks there, and Ctrl-C typed there ends it with the same status and words."""
+    told = []
+    for start in ((sys.executable, "-c", _AT_A_TERMINAL, *USHER), quick_usher()):
+        terminal = Terminal(bare_place.env, bare_place.folder, "connections", "add", "trial", start=start)
+        terminal.read_until("Tenant (")
+        terminal.type("\x03")
+        told.append((terminal.wait(), terminal.text))
+    assert told[0] == told[1]
+    assert told[0][0] == 2
 
 
 def test_a_command_ends_with_its_caller(bare_place: Place) -> None:
