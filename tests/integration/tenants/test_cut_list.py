@@ -59,6 +59,7 @@ def test_a_hold_goes_on_to_another_name_of_its_tenant(usher: Usher, folder: Path
     """
     listed = folder / "tenants.csv"
     whole = listed.read_text()
+    assert run(usher, "invite", people(1)[0], "-c", "cronus", "--yes", "--wait", "20")[1]["invited"] == 1
     usher.run("connections", "hold", "cronus", "--reason", "they asked us to stop")
     text = f"email,connection\n{people(1)[0]},adatum\n{people(1)[0]},nobody\n"
     assert run(usher, "invite", "-", "-c", "adatum,bellows", "--yes", text=text)[1]["failed"] == 1
