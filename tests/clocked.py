@@ -101,5 +101,6 @@ async def open_clocked(site: Site, patch: pytest.MonkeyPatch) -> AsyncIterator[C
         runner = ChunkRunner(services, leases, reactions, look_ups, lambda: False)
         clocked = Clocked(site, services, leases, runner, Settler(services, leases, look_ups), clock_key)
         services.clocks = Clocks(lambda: time.monotonic() + clocked.passed_s)
+        await clocked.move(0)  # a dispatcher, too, has asked for the time before its first offer
         yield clocked
         await leases.close()
