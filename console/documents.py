@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.problems import Fault
+from console.faults import Fault
 from tasks.jobs.submissions import Submission as Told
 from tasks.messages.views import describe_job
 from worker.ledger.job_view import JobView

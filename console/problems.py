@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from config.errors import ConfigError, UnknownConnection
+from console.faults import Fault, find_faults
 from tasks.errors import ListError, Refusal
 from tasks.producers import note_refusal
 from worker.errors import (
@@ -48,15 +49,6 @@ _MOST_FAULTS = 50
 _TITLES = {422: "Unprocessable Content"}
 """As RFC 9110 has it: older Pythons have its name of before."""
 """Faults that are named in one answer; the rest are counted."""
-
-
-class Fault(BaseModel):
-    """One place in what was sent that is wrong."""
-
-    field: str = Field(description="The field or column; empty where it is the whole.")
-    reason: str = Field(description="What is wrong with it, as a sentence.")
-    row: int | None = Field(default=None, description="The row of the list, from 1.")
-    line: int | None = Field(default=None, description="The line of the file.")
 
 
 class ProblemDocument(BaseModel):
@@ -175,20 +167,7 @@ def _invalid(error: RequestValidationError) -> Problem:
     first = faults[0] if faults else Fault(field="", reason="It cannot be read.")
     more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
     where = f"{first.field}: " if first.field else ""
-    return Problem(422, f"The request cannot be taken: {where}{first.reason}{more}", errors=faults)
-
-
-def find_faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
-    """Return where pydantic found faults. What was sent is not repeated: it may be a person."""
-    return [_fault(one) for one in errors]
-
-
-def _fault(error: Mapping[str, Any]) -> Fault:
-    place = [part for part in error["loc"] if part not in ("body", "query", "path", "header")]
-    row = next((part + 1 for part in place if isinstance(part, int)), None)
-    named = ".".join(str(part) for part in place if isinstance(part, str))
-    reason = str(error["msg"]).removeprefix("Value error, ")
-    return Fault(field=named, reason=f"{reason[:1].upper()}{reason[1:].rstrip('.')}.", row=row)
+    return Problem(422, f"The request cannot be taken: {where}{first.reason}{more} Nothing was done.", errors=faults)
 
 
 def _sentence(error: HTTPException) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 from config.connections import means_several, split_chosen
 from config.errors import ConfigError
 from console.access.viewer import Role, Viewer
-from console.problems import Fault, Problem
+from console.faults import Fault
+from console.problems import Problem
 from tasks.jobs.moving import ASKED_FOR, BY_PRODUCER, is_paused_by_people
 from tasks.producers import check_rows
 from worker.operations.registry import OPERATIONS

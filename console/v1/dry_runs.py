@@ -11,14 +11,16 @@ from starlette.responses import Response
 
 from console.access.need import Submitting
 from console.access.viewer import Viewer
+from console.faults import Fault
 from console.parts import Parts, PartsOf
-from console.problems import Fault, Problem
+from console.problems import Problem
 from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer
 from console.v1.consent import checking_rows
+from console.v1.fields import as_fields
 from console.v1.orders import Taken, rows_of, take_order
 from console.v1.submitting import refusals_told, too_much, within
-from console.v1.told import SHOWN_BAD, as_fields, risks_for, tell_faults
+from console.v1.told import SHOWN_BAD, risks_for, tell_faults
 from tasks.forecast.dry_run import describe_dry_run
 from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import describe_dry_runs, say_once

@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from config.errors import list_known
 from config.values import LONGEST_S, parse_seconds
 from console.access.need import Viewing
+from console.faults import Fault
 from console.parts import PartsOf
-from console.problems import Fault, Problem
+from console.problems import Problem
 from console.v1.answers import PROBLEMS
 from tasks.guests.listing import GuestListing, columns_of
 from tasks.guests.reading import Meant, read_listing

@@ -16,10 +16,10 @@ from console.v1 import answers
 from console.v1.answers import PROBLEMS, answer, answer_tagged
 from console.v1.consent import check_bounds, check_consent, check_pause, why_paused
 from console.v1.cursor import PATTERN, read_cursor, write_cursor
+from console.v1.fields import as_fields
 from console.v1.orders import Taken, take_order
 from console.v1.submitting import key_of, submit
 from console.v1.submitting_several import submission_of, submit_to_several
-from console.v1.told import as_fields
 from tasks.errors import Refusal
 from tasks.jobs.approving import approve_job, describe_what_is_approved
 from tasks.jobs.moving import cancel_job, pause_job, resume_job

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -17,11 +17,13 @@ from pydantic import ValidationError
 from config.notify import accept_from_message
 from config.version import read_version
 from console.access.viewer import Viewer
-from console.problems import Fault, Problem, find_faults
+from console.faults import Fault, find_faults
+from console.problems import Problem
 from console.v1.bodies import find_upload, gather, kind_of, open_file, read_form, read_json, read_stream
 from console.v1.consent import check_order, choose_connections, refuse_field
+from console.v1.fields import as_fields
 from console.v1.order import SEVERAL, ListOrder, Order, RowsOrder
-from tasks.errors import InputError
+from tasks.errors import InputError, ListError
 from tasks.lists.guest_list import GuestList
 from tasks.lists.options import DELIMITER_NAMES, parse_said
 from tasks.producers import notify_hosts
@@ -79,6 +81,7 @@ async def take_order(http: HttpRequest, parts: Parts, viewer: Viewer, *, dry: bo
     """
     services, kind = parts.services, kind_of(http)
     async with parts.bodies.turn(viewer.actor), AsyncExitStack() as closing:
+        closing.enter_context(_faults_of_lists_told())
         if kind == "application/json":
             order: Order = _check(RowsOrder, await read_json(http))
             assert isinstance(order, RowsOrder)
@@ -107,6 +110,18 @@ async def take_order(http: HttpRequest, parts: Parts, viewer: Viewer, *, dry: bo
                 f" type ({', '.join(_LISTS)}). Nothing was accepted.",
             )
         yield await _complete(taken, order, services, viewer, dry=dry)
+
+
+@contextmanager
+def _faults_of_lists_told() -> Iterator[None]:
+    """Have why a list cannot be read told in the words of the API, and that nothing of it was
+    accepted.
+    """
+    try:
+        yield
+    except ListError as error:
+        told = as_fields(str(error))
+        raise Problem(422, told if "othing " in told else f"{told} Nothing was accepted.") from None
 
 
 def _check(kind: type[Order], given: Mapping[str, Any]) -> Order:

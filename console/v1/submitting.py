@@ -20,8 +20,9 @@ import orjson
 
 from console.problems import Problem
 from console.v1.consent import checking_rows
+from console.v1.fields import as_fields
 from console.v1.orders import Taken, rows_of
-from console.v1.told import TAKEN_IN, as_fields, numbers_of, risks_for, tell_again, tell_loaded
+from console.v1.told import TAKEN_IN, numbers_of, risks_for, tell_again, tell_loaded
 from tasks.errors import JobExists, Refusal
 from tasks.producers import beyond_day, left_of_day, note_strays, settle_day, take_day
 from tasks.submission.preparing import plan, prepare

@@ -4,11 +4,11 @@ as the ledger keeps it. What is wrong with a bad row is read from how it ended.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from console.problems import Fault
+from console.faults import Fault
+from console.v1.fields import as_fields
 from console.v1.orders import rows_of
 from tasks.rows.row import read_bad
 
@@ -24,19 +24,6 @@ SHOWN_BAD: Final = 50
 TAKEN_IN: Final = "taken_in"
 """What a job's `info` keeps of the numbers that were told of its list."""
 _INVALID: Final = "invalid_row"
-_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
-_FIELD_OF: Final[Mapping[str, str]] = {
-    "map": "mapping",
-    "group": "groups",
-    "sponsor": "sponsors",
-    "team": "teams",
-    "no-send-message": "send_message false",
-}
-
-
-def as_fields(sentence: str) -> str:
-    """Return a sentence of the command with its options called as the API's fields are."""
-    return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[1].replace("-", "_")), sentence)
 
 
 def risks_for(services: Services, viewer: Viewer, connections: Iterable[str], risks: Iterable[str]) -> list[str]:

@@ -112,8 +112,16 @@ def test_refusal_names_the_field(console: Console) -> None:
         assert answer.status_code == status, told
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert "--" not in told["detail"]
+        assert told["detail"].count(" was accepted") + told["detail"].count(" was sent") == 1, told
         if field:
             assert told["errors"][0]["field"] == field
+    for name, text, why in (("a.csv", "%PDF-1.7 x", "is a PDF"), ("a.csv", "", "is empty. Nothing was accepted.")):
+        files, data = {"list": (name, text)}, {"connection": "contoso"}
+        told = console.post("/v1/jobs", data=data, files=files).json()["detail"]
+        assert why in told
+        assert told.endswith(" Nothing was accepted.")
+    told = console.get("/v1/jobs?limit=5000").json()
+    assert told["detail"] == "The request cannot be taken: limit: Must be 200 or less. Nothing was done."
     assert console.get("/v1/jobs").json() == {"jobs": []}
 
 
