@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -140,7 +141,7 @@ def read_users(
 
 def build_bin_path(more: Sequence[str]) -> str:
     """Return the path of the first page of all who were deleted lately."""
-    return f"{Place.BIN.value}?$select={_selected(Place.BIN, more)}&$top={_MOST_A_PAGE}"
+    return f"{Place.BIN.value}?$select={_selected(Place.BIN, *more)}&$top={_MOST_A_PAGE}"
 
 
 def read_bin(values: Sequence[Any], more: Sequence[str]) -> dict[str, DirectoryUser]:
@@ -220,10 +221,11 @@ def _quote_all(addresses: Sequence[str]) -> list[str]:
 
 def _path(place: Place, conditions: Sequence[tuple[str, str, str]], texts: Sequence[str], more: Sequence[str]) -> str:
     asked = "".join(f"{begin}{between.join(texts)}{end}" for begin, between, end in conditions)
-    return f"{place.value}?$filter={asked}&$select={_selected(place, more)}&$top=100"
+    return f"{place.value}?$filter={asked}&$select={_selected(place, *more)}&$top=100"
 
 
-def _selected(place: Place, more: Sequence[str]) -> str:
+@lru_cache(maxsize=64)  # each question of each look-up asks
+def _selected(place: Place, *more: str) -> str:
     deleted = (_DELETED,) if place is Place.BIN else ()
     return ",".join(dict.fromkeys((*_SELECT.split(","), *deleted, *more)))
 
