@@ -126,7 +126,7 @@ class Gates(InLedger):
 
     async def hold_at_first_use(self, channel: str, tenant_key: str) -> None:
         """Hold a connection that never had a job for this tenant, where an operator holds another
-        one of the tenant: most likely a line of the list was given another name.
+        one of the tenant that is in the configuration no longer: its line was given another name.
         """
         name = split_channel(channel)[0]
         async with self._client.pipeline(transaction=False) as pipe:
@@ -136,11 +136,12 @@ class Gates(InLedger):
             *tenants, names = await pipe.execute()
         if not tenant_key or tenant_key.encode() in tenants:
             return
-        gates = await self._page(sorted(other for raw in names if (other := raw.decode()) != name))
+        others = sorted(other for raw in names if (other := raw.decode()) != name)
+        gates = await self._page([other for other in others if self._trail.tenant_key_of(other) != tenant_key])
         for other, gate in gates.items():
             if gate.kind is HoldReason.OPERATOR:
                 of_it = gate.why.replace(f"reopen {other}`", f"reopen {name}`")
-                why = f"It is of the same tenant as {other}, which is held, and had no job before. {of_it}"
+                why = f"It is of the same tenant as {other}, which is held and in the configuration no longer. {of_it}"
                 await self.hold(name, HoldReason.OPERATOR, why, tenant_key=tenant_key)
                 return
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.ledgers import Desk
-from worker.ledger.gates import Held, HoldReason
+from worker.ledger.audit.trail import Trail
+from worker.ledger.gates import Gates, Held, HoldReason
 from worker.ledger.model import Grant, JobState, Lane, Lease, Outcome, Refusals, RowState
 
 WHY_LETTERS = {"o": RowState.DONE, "x": RowState.FAILED, "d": RowState.FAILED, "-": RowState.PENDING}
@@ -249,15 +250,18 @@ async def test_a_credential_is_good_for_a_minute(desk: Desk) -> None:
 
 
 async def test_a_hold_goes_on_to_a_name_that_had_no_job_for_the_tenant(desk: Desk) -> None:
-    """One that had some was meant to run beside it; a hold for another reason, one that was lifted
-    and one of another tenant go on to nobody.
+    """One that had some was meant to run beside it; a hold for another reason, one that was lifted,
+    one of another tenant and one of a name that is configured for it still go on to nobody.
     """
     gates, key = desk.gates, "global/one"
+    trail = Trail(desk.client, desk.keys, keep_s=0, tenant_key_of=lambda _: key)
+    configured = Gates(desk.client, desk.keys, trail)
     for name, tenant in (("beside", key), ("elsewhere", "global/two")):
         await desk.client.hset(desk.keys.connection(name), "tenant", tenant)
     await gates.hold("old", HoldReason.OPERATOR, "Stop. `usher connections reopen old` lifts it.", tenant_key=key)
     for name, tenant in (("beside", key), ("new", ""), ("new", "global/two"), ("old", key)):
         await gates.hold_at_first_use(name, tenant)
+    await configured.hold_at_first_use("new", key)
     assert not any(gate.held for gate in (await gates.of_many(["beside", "new"])).values())
     for name in ("new+disable", "elsewhere"):
         await gates.hold_at_first_use(name, key)

@@ -75,7 +75,7 @@ def test_a_hold_goes_on_to_another_name_of_its_tenant(usher: Usher, folder: Path
         status, told_of, said = run(usher, "invite", "-", "-c", "cronus-gmbh", "--yes", "--wait", "20", text=text)
         assert (status, told_of["state"], told_of["pending"]) == (3, "held", 1), said
         why = json.loads(usher.run("jobs", "show", told_of["job"], "--json").out)["why"]
-        assert why.startswith("It is of the same tenant as cronus, which is held, and had no job before.")
+        assert why.startswith("It is of the same tenant as cronus, which is held and in the configuration no longer.")
         assert "they asked us to stop. `usher connections reopen cronus-gmbh` lifts it." in why
         assert usher.run("connections", "reopen", "cronus-gmbh").status == 0
         status, told_of, said = run(usher, "jobs", "watch", told_of["job"], "--wait", "20")
