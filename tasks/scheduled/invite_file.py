@@ -17,6 +17,7 @@ from tasks.rows.row import BadRow, ValidRow, validate_defaults
 from tasks.scheduled.context import Context, Told
 from tasks.scheduled.load_list import find_started, submit
 from tasks.scheduled.named_list import open_named
+from tasks.scheduled.waiting import Waiting
 from tasks.submission.splitting import place, refuse_unnamed
 from tasks.telling.words import many
 from worker.ledger.model import Options
@@ -41,9 +42,19 @@ async def run(context: Context) -> Told:
             if first is None and own.read:
                 return _tell(Told(f"No row of {name} is for {context.connection.name}."), own)
             rows = rows if first is None else chain((first,), rows)
+        waiting = await Waiting.find(context.services, context.connection)
         told = await submit(
-            context, job, rows, name=name, options=options, info={}, strict=bool(args.get("strict")), guests=guests
+            context,
+            job,
+            waiting.met_by(rows),
+            name=name,
+            options=options,
+            info={},
+            strict=bool(args.get("strict")),
+            guests=guests,
         )
+        if more := waiting.tell(job):
+            told = replace(told, what=f"{told.what}{more}", status="attention")
         return _tell(told, own) if own is not None else told
 
 
