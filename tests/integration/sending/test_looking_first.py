@@ -67,7 +67,8 @@ async def test_nobody_is_invited_while_nobody_can_tell_who_is_there(clocked: Clo
 
 async def test_a_single_guest_waits_too_and_whoever_waits_is_told_why(clocked: Clocked) -> None:
     """`usher.invite_guest` answers that the row is pending, and what it waits for."""
-    clocked.site.sandbox.ask("faults", {"spec": "503@users=1"})
+    fault = {"fault": "503", "on": ["users"], "retry_after": "100"}  # so long is it told
+    clocked.site.sandbox.ask("faults", {"faults": [fault]})
     job = await clocked.site.load([PENDING], lane=Lane.NOW)
     ticket = await clocked.services.ledger.offers.make(job, 0, "contoso", Lane.NOW)
     assert ticket
