@@ -82,6 +82,7 @@ async def test_a_single_guest_waits_too_and_whoever_waits_is_told_why(clocked: C
     assert invitations(clocked) == 0
 
 
+@pytest.mark.sandbox(lease_s=15, settle_s=60)
 async def test_what_can_be_told_of_others_does_not_wait(clocked: Clocked) -> None:
     """One question in two fails, whatever is asked: rows of which everything was answered go, the
     others wait by themselves.
