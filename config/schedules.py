@@ -67,6 +67,8 @@ class TaskKind:
     needs_connection: bool = True
     one_of: tuple[str, ...] = field(default=())
     """Exactly one of these has to be given."""
+    reads_tenant: bool = False
+    """Whether each run reads all guests of the tenant, or all of its applications."""
 
 
 TASKS: Mapping[str, TaskKind] = {
@@ -91,12 +93,13 @@ TASKS: Mapping[str, TaskKind] = {
             "confirm": _plain(parse_flag),
         },
         one_of=("path", "url"),
+        reads_tenant=True,
     ),
     "check_connections": TaskKind({"within": _plain(parse_seconds)}, needs_connection=False),
-    "expiring_secrets": TaskKind({"within": _plain(parse_seconds), "confirm": _plain(parse_flag)}),
-    "clean_guests": TaskKind({"confirm": _plain(parse_flag)}),
-    "remind_pending": TaskKind({"after": _plain(parse_seconds), "confirm": _plain(parse_flag)}),
-    "remind_sponsors": TaskKind({"confirm": _plain(parse_flag)}),
+    "expiring_secrets": TaskKind({"within": _plain(parse_seconds), "confirm": _plain(parse_flag)}, reads_tenant=True),
+    "clean_guests": TaskKind({"confirm": _plain(parse_flag)}, reads_tenant=True),
+    "remind_pending": TaskKind({"after": _plain(parse_seconds), "confirm": _plain(parse_flag)}, reads_tenant=True),
+    "remind_sponsors": TaskKind({"confirm": _plain(parse_flag)}, reads_tenant=True),
     "retry_failed": TaskKind(
         {"within": _plain(parse_seconds), "times": _plain(parse_count), "in_doubt": _plain(parse_flag)}
     ),

@@ -15,6 +15,7 @@ from cli.ui.terminal import Terminal
 from config.reader import parse_schedule
 from tasks.errors import Refusal
 from tasks.safe_text import clean
+from tasks.scheduled.adding import refuse_too_often, tell_lacking
 from worker.ledger.timetable import Planned, Timetable, plan, switch
 from worker.services import Services
 from worker.store.client import read_time_ms
@@ -26,6 +27,7 @@ async def add_schedule(terminal: Terminal, place: Place, services: Services, nam
     """Put a schedule on the timetable."""
     settings = place.settings
     schedule = parse_schedule(name, table, settings.connection_names, base=Path.cwd())
+    refuse_too_often(schedule)
     timetable = Timetable(services.client, services.keys)
     if name in await planned_schedules(place, timetable):
         raise Refusal(
@@ -38,7 +40,12 @@ async def add_schedule(terminal: Terminal, place: Place, services: Services, nam
     await services.trail.note(
         "schedule.added", schedule=name, task=schedule.task, connection=schedule.connection, when=schedule.when
     )
-    return _finish(terminal, planned, f"Schedule {name} is added. {_next_words(planned)}")
+    status = _finish(terminal, planned, f"Schedule {name} is added. {_next_words(planned)}")
+    members = settings.members(schedule.connection or "")
+    known = [settings.connections[one] for one in members if one in settings.connections]
+    for sentence in tell_lacking(schedule, known):
+        terminal.warn(sentence)
+    return status
 
 
 async def remove_schedule(terminal: Terminal, place: Place, services: Services, name: str) -> int:
@@ -71,7 +78,11 @@ async def switch_schedule(terminal: Terminal, place: Place, services: Services, 
 def _next_words(planned: Planned) -> str:
     next_at = planned.next_at
     begins = "Its next round begins at" if planned.schedule.several else "Its next run is at"
-    return f"{begins} {moment_of(planned, next_at.isoformat())} ({planned.zone})." if next_at else "It is switched off."
+    if next_at is None:
+        return "It is switched off."
+    moment = moment_of(planned, next_at.isoformat())
+    zone = "" if moment.endswith(f" {planned.zone}") else f" ({planned.zone})"
+    return f"{begins} {moment}{zone}."
 
 
 def _finish(terminal: Terminal, planned: Planned, sentence: str) -> int:

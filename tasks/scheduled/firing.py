@@ -49,6 +49,9 @@ _RENEW_S = 15.0
 _OUTAGE_S = 600.0  # how long a run waits for a Redis that is away; a later firing does it otherwise
 _OTHER_S = 90.0  # how long to wait for another worker's run, below the broker's visibility timeout
 _LOOK_S = 1.0
+_LIST_UNREAD = (
+    "Nothing was done: whoever keeps the list puts it right, where workers read it; the next run reads it anew."
+)
 _KNOWN_WITHIN_S = 10.0  # a schedule of the file that a beat has seen and this worker has not yet
 
 
@@ -177,7 +180,10 @@ async def _do(services: Services, timetable: Timetable, name: str, run: Schedule
     except UnknownConnection as error:
         by_hand = f" The sandbox runs while a command uses it: usher schedules run {name}."
         return Told(f"{error}{by_hand if error.name == SANDBOX else ''}", "failed")
-    except (ListError, ConfigError, UsherError) as error:
+    except ListError as error:
+        more = "" if "othing " in str(error) else f" {_LIST_UNREAD}"
+        return Told(f"{error}{more}", "failed")
+    except (ConfigError, UsherError) as error:
         return Told(str(error), "failed")
     except Exception as error:
         log.exception("schedule %s failed", name)

@@ -43,3 +43,13 @@ async def test_guests_of_a_paused_job_are_told_of(site: Site, beats: Beats) -> N
     assert (run.status, len(run.jobs)) == ("attention", 1)
     assert f"wait in a job that is paused (5 guests in job {job})" in run.what
     assert f"usher jobs cancel {run.jobs[0]}" in run.what
+
+
+async def test_a_list_that_is_not_there_is_a_failed_run(site: Site, beats: Beats) -> None:
+    """Which says that nothing was done, and who does what."""
+    run = await run_once(site, beats, "nope.csv")
+    assert (run.status, run.jobs) == ("failed", ())
+    assert run.what.endswith(
+        "nope.csv does not exist. Nothing was done: whoever keeps the list puts it right, where"
+        " workers read it; the next run reads it anew."
+    )

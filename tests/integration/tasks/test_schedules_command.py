@@ -75,6 +75,19 @@ async def test_the_command_lists_switches_runs_and_refuses(site: Site, beats: Be
     ]
 
 
+def test_a_schedule_is_looked_at_before_it_is_added(site: Site) -> None:
+    """A tenant is not read every second; what it lacks is told; a zone is named once."""
+    add = ("schedules", "add", "tidy", "--task", "clean_guests", "-c", "contoso", "--arg", "confirm=true")
+    assert "--every must be at least 1m" in _refused(site, *add[1:], "--every", "1s")
+    added = site.run(*add, "--cron", "0 2 * * *")
+    assert (added.status, added.out.count("UTC")) == (0, 1), added.out
+    assert "under [connections.contoso.clean]" in " ".join(added.err.split())
+    listed = site.run(
+        "schedules", "add", "l", "--task", "invite_file", "-c", "contoso", "--every", "1d", "--arg", "path=/nope.csv"
+    )
+    assert "/nope.csv is not on this machine" in " ".join(listed.err.split())
+
+
 def _refused(site: Site, *words: str) -> str:
     status, out, err = site.run("schedules", *words)
     assert (status, out) == (2, ""), (out, err)
