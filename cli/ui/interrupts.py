@@ -8,7 +8,10 @@ waits for its answer, blocks the loop and must be interruptible all the same.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -31,6 +34,7 @@ class Interrupts:
         """What asked the command to end, in words; empty: nothing did."""
         self._asked: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = False
 
     @contextmanager
     def caught(self) -> Iterator[Interrupts]:
@@ -57,8 +61,27 @@ class Interrupts:
         again = bool(self.by)
         self.by = _NAMES[signal.Signals(number)]
         if self._asked is None or self._loop is None or (again and number != signal.SIGHUP):
-            raise Interrupted
+            self._end(number)
+            return
         self._loop.call_soon_threadsafe(self._asked.set)
+
+    def _end(self, number: int) -> None:
+        """Raise. Once the command is ending only Ctrl-C cuts that short: `timeout` sends its signal
+        twice, to the process and to its group, and what is under way has to be put back.
+        """
+        if self._ending and number != signal.SIGINT:
+            return
+        if self._ending:
+            _say_nothing_of_what_is_cut()
+        self._ending = True
+        raise Interrupted
+
+
+def _say_nothing_of_what_is_cut() -> None:
+    """Keep Python from telling of tasks that did not end: a person wants to leave, and knows."""
+    logging.getLogger("asyncio").disabled = True
+    sys.unraisablehook = lambda _: None
+    warnings.simplefilter("ignore")
 
 
 def _is_nohup(number: signal.Signals) -> bool:

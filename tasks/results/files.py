@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from tasks.errors import OutputError
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Of a disk, or of whoever writes to it."""
+_FULL: Final = (
+    " Nothing is lost, and no half of a file was left: make room or name a file on another disk, then give the command"
+    " again."
+)
 
 
 def save_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], int]) -> int:
@@ -79,7 +87,8 @@ def _reporting(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise OutputError(f"{os.fspath(path)} cannot be written: {reason}.") from None
+        full = isinstance(error, OSError) and error.errno in NO_ROOM
+        raise OutputError(f"{os.fspath(path)} cannot be written: {reason}.{_FULL if full else ''}") from None
 
 
 def _close(stream: IO[bytes], path: str | os.PathLike[str]) -> None:

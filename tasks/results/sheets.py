@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import IO, Any, Final
 
 from tasks.errors import OutputError
@@ -50,8 +51,23 @@ def write_workbook(table: Table, stream: IO[bytes]) -> int:
         sheet.close()  # else openpyxl's writer complains on the terminal when it is collected
         sheet._writer.cleanup()
         raise
-    book.save(stream)
+    _save(book, stream)
     return count
+
+
+def _save(book: Any, stream: IO[bytes]) -> None:
+    """Write a book as `book.save` does, which leaves the archive that it began to the garbage
+    collector where the disk is full, and that tells of it on the terminal.
+    """
+    from openpyxl.writer.excel import ExcelWriter
+
+    archive = zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED)
+    try:
+        ExcelWriter(book, archive).save()
+    except BaseException:
+        with suppress(Exception):  # it fails again, and is closed
+            archive.close()
+        raise
 
 
 def _append(table: Table, sheet: Any) -> int:
@@ -112,7 +128,7 @@ def fill_in(
         for line, cells in ((row, texts), *found.items()):
             for index, cell in enumerate(cells):
                 target.cell(line, column + index).value = _value(cell)
-        book.save(stream)
+        _save(book, stream)
     return len(found)
 
 

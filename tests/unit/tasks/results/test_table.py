@@ -1,4 +1,5 @@
 import csv
+import gc
 import io
 import json
 import os
@@ -14,7 +15,8 @@ import pytest
 
 from tasks.errors import OutputError
 from tasks.results.files import save_whole
-from tasks.results.table import WRITERS, as_text, write_csv, write_jsonl
+from tasks.results.sheets import write_workbook
+from tasks.results.table import WRITERS, Table, TableRow, as_text, write_csv, write_jsonl
 from tasks.rows.fields import RESULT_COLUMNS
 
 OUTCOME: dict[str, Any] = {
@@ -130,3 +132,17 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
         output, _ = reader.communicate(timeout=30)
     assert b"ann@a.example" in output
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_full_disk_says_that_nothing_is_lost_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a workbook too, and nothing of it is left to fail once more when Python tidies up."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full (Linux)")
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    row = TableRow("ann@a.example", ("ann@a.example", "x", "y"))
+    with pytest.raises(OutputError, match=r"No space left on device\. Nothing is lost, .* make room or name a file"):
+        save_whole(full, lambda stream: write_workbook(Table([("a", "b", "c")], [row] * 30_000), stream))
+    gc.collect()
+    assert told == []
