@@ -44,6 +44,10 @@ class Terminal:
         """Type."""
         os.write(self._fd, text.encode())
 
+    def kill(self) -> None:
+        """Kill the command, as nothing can catch."""
+        self._process.kill()
+
     def is_running(self, wait_s: float) -> bool:
         """Whether the command is still there after so long at most."""
         with suppress(subprocess.TimeoutExpired):

@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cli.follow.run import Run, follow_and_report, get_ready
+from cli.ui.place import is_alone
+from tasks.jobs.loading import tell_who_loads
 from tasks.jobs.moving import refuse_resume
 from tasks.jobs.submissions import Submission, find_any
 from tasks.jobs.together import resume_all
@@ -35,7 +37,7 @@ async def resume_job(run: Run, services: Services, wanted: str, options: dict[st
     """
     found = await find_any(services, wanted)
     for view in found.views if found.is_job else found.going_on:
-        refuse_resume(view)
+        refuse_resume(await tell_who_loads(services, view, alone=is_alone(run.place)))
     for job in found.jobs:
         await services.jobs.follow(job, os.getpid())
     if may_run := [view for view in found.going_on if not view.awaits_approval]:

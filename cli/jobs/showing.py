@@ -10,7 +10,7 @@ from typing import Any
 from cli.follow.report import outcome_table, show_troubled
 from cli.jobs.reviewing import show_whom
 from cli.jobs.several import show_submission
-from cli.ui.place import Place, pause_left_behind
+from cli.ui.place import Place, is_alone, pause_left_behind
 from cli.ui.terminal import Terminal, build_facts, build_table
 from config.errors import ConfigError
 from tasks.checks.installation import tell_problem
@@ -18,6 +18,7 @@ from tasks.forecast.several import say_once
 from tasks.gone import gone_words
 from tasks.guests.acceptance import Acceptance, count_accepted, count_accepted_of_all
 from tasks.jobs.finding import find_job
+from tasks.jobs.loading import tell_who_loads
 from tasks.jobs.submissions import Submission, list_together, match_submission
 from tasks.messages.views import describe_job
 from tasks.telling.stages import open_stages
@@ -41,7 +42,8 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         listed = await services.jobs.listed(newest=newest)
         terminal.print_json({"jobs": [job_details(view) for view in listed]})
         return 0
-    views = await list_together(services, newest)
+    alone = is_alone(place)
+    views = [await tell_who_loads(services, view, alone=alone) for view in await list_together(services, newest)]
     if not views:
         terminal.show("No jobs yet.")
         return 0
@@ -77,6 +79,9 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
         for view, row in zip(views, rows, strict=True):
             row.insert(2, view.operation)
     terminal.show(build_table(headings, rows, right=right))
+    for view in views:
+        if view.state is JobState.LOADING and view.why:
+            terminal.warn(f"{view.id} is loading: {view.why}.")
     return 0
 
 
@@ -90,7 +95,7 @@ async def show_job(terminal: Terminal, place: Place, services: Services, wanted:
     await _tidy(place, services)
     if submission := await match_submission(services, wanted):
         return await _show_submission(terminal, place, services, submission, accepted=accepted)
-    view = await find_job(services, wanted)
+    view = await tell_who_loads(services, await find_job(services, wanted), alone=is_alone(place))
     since = await _count_accepted(terminal, place, services, view) if accepted else None
     if terminal.quiet:
         told = {} if since is None else {"accepted": {"unread": since} if isinstance(since, str) else asdict(since)}

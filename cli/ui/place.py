@@ -160,6 +160,16 @@ def refuse_to_leave_running(env: Mapping[str, str] = os.environ, *, what: str = 
         )
 
 
+def is_alone(place: Place) -> bool:
+    """Tell whether no other process can be at work on this ledger: a private stack's only command
+    is this one.
+    """
+    from worker.stack.attachment import read_status
+
+    status = read_status() if place.private and not place.up else None
+    return status is not None and set(status.commands) <= {os.getpid()}
+
+
 async def pause_left_behind(place: Place, services: Services, own: Collection[str] = ()) -> list[JobView]:
     """Pause what was left running on the private stack by commands that were killed; return the
     unfinished jobs of earlier commands.

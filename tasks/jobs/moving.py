@@ -44,7 +44,8 @@ def refuse_resume(view: JobView) -> None:
     if view.state is JobState.CANCELLED:
         raise Refusal(f"Job {view.id} was cancelled and cannot go on; nothing was sent.")
     if view.state is JobState.LOADING:
-        raise Refusal(f"Job {view.id} is still being loaded; nothing was sent.")
+        told = f" {view.why[0].upper()}{view.why[1:]}." if view.why else ""
+        raise Refusal(f"Job {view.id} is still being loaded; nothing was sent.{told}")
 
 
 async def resume_job(services: Services, view: JobView) -> JobView:

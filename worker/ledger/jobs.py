@@ -168,6 +168,14 @@ class Jobs(JobList):
         except RedisError as error:  # it runs by now, and whoever started it is to know that
             log.warning("the audit trail has no entry for the start of job %s: %s", loading.id, error)
 
+    async def loader_silent_s(self, job: str) -> float | None:
+        """Return how long ago whoever loads a job was last heard of; None where nobody does."""
+        heard_ms: float | None = await self.client.zscore(self.keys.loading(), job)
+        if heard_ms is None:
+            return None
+        seconds, _ = await self.client.time()
+        return max(float(seconds) - heard_ms / 1000, 0.0)
+
     # Following it
 
     async def follow(self, job: str, pid: int) -> None:

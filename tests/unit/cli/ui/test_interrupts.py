@@ -1,4 +1,4 @@
-"""Signals end a command whole: what it has begun is put back, and one sentence is all that is said."""
+"""Signals end a command whole: what it has begun is put back, and one sentence is all it says."""
 
 from __future__ import annotations
 
