@@ -24,12 +24,13 @@ _NEWEST = 1000  # jobs looked through for those that wait
 @dataclass(frozen=True, slots=True)
 class GoneConnection:
     """A connection that is configured no longer. `jobs`: those of it that wait; `held`: why an
-    operator holds it, '' where nobody does.
+    operator holds it, '' where nobody does; `looked_in`: which configuration is in force.
     """
 
     name: str
     jobs: int
     held: str = ""
+    looked_in: str = ""
 
     @property
     def waits(self) -> bool:
@@ -46,7 +47,8 @@ class GoneConnection:
             else ""
         )
         return (
-            f"{self.name} is in the configuration no longer{jobs}.{held} Put it back; if its customer has left:"
+            f"{self.name} is in the configuration no longer{jobs}. {self.looked_in}{held} Put it back, or give the"
+            f" command where it is configured (USHER_CONFIG names a file). Only if its customer has left for good:"
             f" usher connections forget {self.name}"
         )
 
@@ -65,7 +67,16 @@ async def find_gone(services: Services) -> list[GoneConnection]:
     waiting = Counter(view.connection for view in views if not view.ended)
     gates = await services.gates.of_many(sorted(gone))
     held = {name: gate.why for name, gate in gates.items() if gate.kind is HoldReason.OPERATOR}
-    return [GoneConnection(name, waiting[name], held.get(name, "")) for name in sorted(gone)]
+    looked_in = _looked_in(settings)
+    return [GoneConnection(name, waiting[name], held.get(name, ""), looked_in) for name in sorted(gone)]
+
+
+def _looked_in(settings: Settings) -> str:
+    """Say which configuration is in force: state is one for an account, the file is a folder's."""
+    if settings.source is None:
+        return "No configuration file is in force here: this folder has no usher.toml."
+    beside = f", with the list {settings.listed.path}" if settings.listed else ""
+    return f"The configuration in force is {settings.source}{beside}."
 
 
 def gone_words(settings: Settings, connection: str) -> str:
@@ -76,4 +87,7 @@ def gone_words(settings: Settings, connection: str) -> str:
         return f"What is left waits until the list of connections can be read again. {settings.unread[0]}"
     if faults := [fault for line in settings.faulty if line.name == connection for fault in line.faults]:
         return f"What is left waits until its line in the list of connections is good again. {' '.join(faults)}"
-    return f"{connection} is in the configuration no longer: what is left waits until it is there again."
+    return (
+        f"{connection} is in the configuration no longer: what is left waits until it is there again."
+        f" {_looked_in(settings)}"
+    )
