@@ -38,8 +38,8 @@ def test_an_optional_cell_that_cannot_be_used_costs_no_row() -> None:
     ]
     assert guests.warnings == (
         (
-            "“language”: 2 cells cannot be used as language and are left out, the first in line 2: is not a known"
-            " language tag, such as de or pt-BR. Their guests are invited without."
+            "“language”: 2 cells cannot be used as language and are left out: is not a known language tag, such as de"
+            " or pt-BR (lines 2 and 4). Their guests are invited without."
         ),
         (
             "“cc”: 1 cell cannot be used as cc and is left out, in line 2: is not an e-mail address: it has no @. Its"
@@ -47,6 +47,16 @@ def test_an_optional_cell_that_cannot_be_used_costs_no_row() -> None:
         ),
     )
     assert not guests.is_whole
+
+
+def test_each_reason_is_told_with_its_lines() -> None:
+    """Else nobody finds the others in a long list: no result names a cell that was left out."""
+    names = ["x" * 257, "a\tb", *["y" * 300] * 5]
+    guests, _ = read("email,display_name\n" + "".join(f"a{n}@a.example,{name}\n" for n, name in enumerate(names)))
+    [told] = guests.warnings
+    assert told.startswith("“display_name”: 7 cells cannot be used as display_name and are left out: ")
+    assert "is longer than 256 characters (lines 2, 4, 5 and 3 more); " in told
+    assert "(line 3). Their guests are invited without." in told
 
 
 @pytest.mark.parametrize("name", ["list.jsonl", "list.xlsx"])
