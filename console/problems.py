@@ -51,6 +51,15 @@ _TITLES = {422: "Unprocessable Content"}
 """Faults that are named in one answer; the rest are counted."""
 
 
+_WHOLE = "no {} has this id. An id is given whole, in small letters"
+_NO_SUCH = {
+    "job": _WHOLE.format("job"),
+    "submission": _WHOLE.format("submission"),
+    "name": "no connection is called so",
+}
+"""By the part of an address that nothing can be called."""
+
+
 class ProblemDocument(BaseModel):
     """What is answered where a request cannot be met (RFC 9457)."""
 
@@ -162,7 +171,9 @@ def _unexpected(error: Exception) -> Problem:
 def _invalid(error: RequestValidationError) -> Problem:
     found = error.errors()
     if misspelt := next((one["loc"][-1] for one in found if one["loc"][0] == "path"), None):
-        return Problem(404, f"There is nothing at this address: no {misspelt} is called so.")
+        return Problem(
+            404, f"There is nothing at this address: {_NO_SUCH.get(misspelt, f'no {misspelt} is called so')}."
+        )
     faults = find_faults(found)
     first = faults[0] if faults else Fault(field="", reason="It cannot be read.")
     more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
