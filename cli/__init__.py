@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
+from cli.ui.plain_signs import use_plain_signs
 from cli.ui.session import Session
 
 COMMANDS = {
@@ -70,6 +72,18 @@ class LazyGroup(click.Group):
             ctx.fail(f"There is no command {args[0][:40]!r}{did_you_mean(args[0], COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:  # of a help text
+            sys.exit(0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end with 1, which says that rows failed
+            return 3 if ctx.obj.accepted else 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -105,6 +119,7 @@ def usher() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run `usher` and end the process with its status."""
     _replace_closed()
+    use_plain_signs()
     given = sys.argv[1:] if arguments is None else arguments
     session = Session(wants_json="--json" in given)
     try:

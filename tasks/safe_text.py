@@ -7,6 +7,7 @@ out.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -37,9 +38,13 @@ def to_json(value: Any) -> str:
 
 def open_stdout() -> TextSink:
     """Return standard output for results: text is cleaned where a terminal shows it, and is as it
-    is in a file or a pipe.
+    is in a file or a pipe, in UTF-8: no letter of a name is lost there.
     """
-    return _Shown(sys.stdout) if is_terminal(sys.stdout) else sys.stdout
+    if is_terminal(sys.stdout):
+        return _Shown(sys.stdout)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
 
 
 def is_terminal(stream: Any) -> bool:

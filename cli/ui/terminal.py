@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tasks.safe_text import clean, is_terminal, to_json
+from tasks.safe_text import clean, is_terminal, open_stdout, to_json
 from tasks.telling.words import OUTCOME_WORDS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Terminal:
 
     def print_json(self, value: Mapping[str, Any]) -> None:
         """Print one object on one line of stdout."""
-        sys.stdout.write(to_json(value) + "\n")
+        open_stdout().write(to_json(value) + "\n")
         sys.stdout.flush()
 
     def ask(self, question: str) -> str:
