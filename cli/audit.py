@@ -60,6 +60,10 @@ def _known(context: click.Context, _: click.Parameter, kinds: tuple[str, ...]) -
     return kinds
 
 
+_TABLES = (".csv", ".tsv", ".xlsx", ".xlsm", ".xls", ".ods")
+"""Names that would be opened as what an export is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Selection:
     """What is to be shown."""
@@ -140,6 +144,11 @@ def export(session: Session, /, output: Path | None, events_only: bool, **filter
     """Write entries as JSON lines, events in their order, then rows; each begins with its time, so
     that `sort` puts all in order.
     """
+    if output and output.suffix.lower() in _TABLES:
+        raise Refusal(
+            f"An export is JSON lines, no table, so nothing was written to {output}: name it"
+            f" {output.with_suffix('.jsonl')}"
+        )
 
     async def work(terminal: Terminal, services: Services) -> int:
         from tasks.telling.words import many

@@ -111,6 +111,7 @@ def test_one_persons_data_is_listed_and_erased_by_id(place: Place) -> None:
         (("audit", "list", "--since", "soon"), "neither a date"),
         (("audit", "list", "--what", "nope"), 'There is no kind of entry "nope"; there are: job.submitted, '),
         (("audit", "list", "--what", "row", "--what", "job.held "), "(did you mean job.held?); there are: "),
+        (("audit", "export", "-o", "trail.CSV"), "JSON lines, no table, so nothing was written to trail.CSV: name it"),
         (("audit", "export", "--what", "job.holds"), "(did you mean job.held?); there are: "),
     ],
 )

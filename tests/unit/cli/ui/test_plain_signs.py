@@ -1,4 +1,4 @@
-"""Terminals that are not UTF-8 get plain signs, files and pipes with results UTF-8; nothing ends."""
+"""Terminals that are not UTF-8 get plain signs, pipes and files with results get UTF-8."""
 
 from __future__ import annotations
 
