@@ -49,9 +49,7 @@ _RENEW_S = 15.0
 _OUTAGE_S = 600.0  # how long a run waits for a Redis that is away; a later firing does it otherwise
 _OTHER_S = 90.0  # how long to wait for another worker's run, below the broker's visibility timeout
 _LOOK_S = 1.0
-_LIST_UNREAD = (
-    "Nothing was done: whoever keeps the list puts it right, where workers read it; the next run reads it anew."
-)
+_LIST_UNREAD = "Nothing was done; once somebody has put that right, the next run does it."
 _KNOWN_WITHIN_S = 10.0  # a schedule of the file that a beat has seen and this worker has not yet
 
 

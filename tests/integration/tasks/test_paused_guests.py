@@ -49,7 +49,5 @@ async def test_a_list_that_is_not_there_is_a_failed_run(site: Site, beats: Beats
     """Which says that nothing was done, and who does what."""
     run = await run_once(site, beats, "nope.csv")
     assert (run.status, run.jobs) == ("failed", ())
-    assert run.what.endswith(
-        "nope.csv does not exist. Nothing was done: whoever keeps the list puts it right, where"
-        " workers read it; the next run reads it anew."
-    )
+    more = "Nothing was done; once somebody has put that right, the next run does it."
+    assert run.what.endswith(f"nope.csv does not exist. {more}")
