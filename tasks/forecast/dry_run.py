@@ -144,6 +144,7 @@ def _describe(forecast: Forecast) -> dict[str, Any]:
     return {
         "would": {would.told(forecast.operation): forecast.counts[would] for would in Would},
         "domains": {note.domain: note.rows for note in forecast.notes[:SHOWN_DOMAINS]},
+        "more_domains": max(0, len(forecast.notes) - SHOWN_DOMAINS),
         "lookalikes": {note.domain: note.looks_like for note in forecast.notes if note.looks_like},
         "private": sum(note.rows for note in forecast.notes if note.private),
         "not_checked": [str(gap) for gap in forecast.gaps],

@@ -176,7 +176,11 @@ def test_it_says_what_it_saw_and_what_it_may_not_see(usher: Usher) -> None:
     assert (status, told["state"], told["rows"], told["cancelled"], told["plan"]["mails"]) == (0, "cancelled", 3, 3, 3)
     assert told["plan"]["would"] == {"invite": 3, "skip": 0, "refuse": 0}
     assert (told["plan"]["lookalikes"], told["plan"]["private"]) == ({"gmial.com": "gmail.com"}, 1)
-    assert told["plan"]["not_checked"] == []
+    assert (told["plan"]["not_checked"], told["plan"]["more_domains"]) == ([], 0)
+    many = usher.folder / "domains.csv"
+    many.write_text("email\n" + "".join(f"a@d{n}.example\n" for n in range(13)))
+    plan = tell(usher, "invite", str(many), "-c", "contoso", "--dry-run")[1]["plan"]
+    assert (len(plan["domains"]), plan["more_domains"]) == (10, 3)
     usher.sandbox.ask("policy", {"roles": ["User.Invite.All"]})
     usher.sandbox.ask("tokens", {"action": "revoke"})
     status, out, _ = usher.run("invite", str(path), "-c", "contoso", "--dry-run")
