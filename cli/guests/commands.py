@@ -132,7 +132,10 @@ async def _forget(terminal: Terminal, services: Services, email: str, object_id:
             f" {'no longer names' if done.rows == 1 else 'no longer name'} this person; {index}{audit}{memory}."
         )
     else:
-        terminal.show("usher holds nothing of this person; the address was compared whole, however it is spelled.")
+        terminal.show(
+            "usher holds nothing of this person, so nothing was erased; the address was compared whole, however it is"
+            " spelled. If it may be mistyped, check its spelling and forget it anew: this is no proof then."
+        )
     if terminal.quiet:
         found = {"rows": done.rows, "jobs": done.jobs, "index": done.entries, "audit": done.audited}
         terminal.print_json(found | ({"disabled": done.disabled} if done.disabled else {}))

@@ -101,6 +101,12 @@ def test_one_persons_data_is_listed_and_erased_by_id(place: Place) -> None:
     assert [line["guest"] for line in audit(place, "--guest", object_id)] == [""] * len(kept)
     gone = place.usher("guests", "export", "ann.private@partner.example")
     assert "holds nothing of this person" in gone.out
+    mistyped = place.usher("guests", "forget", "nobody.at.all@partner.example", "--yes")
+    assert (mistyped.status, "nothing was erased" in mistyped.out, "check its spelling" in mistyped.out) == (
+        0,
+        True,
+        True,
+    )
     assert audit(place, "--what", "guest.forgotten")[-1]["by"] == ME
 
 
