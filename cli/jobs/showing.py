@@ -64,15 +64,19 @@ async def list_jobs(terminal: Terminal, place: Place, services: Services, newest
     staged = any(open_stages(view) for view in views)
     if staged:
         headings = (*headings[:-2], "Stages", *headings[-2:])
+    cancelled = any(view.counts.cancelled for view in views)
+    if cancelled:
+        headings = (*headings[:10], "Cancelled", *headings[10:])
     rows = []
     for view in views:
         c = view.counts
-        told = (c.rows, c.done, c.already, c.skipped, c.failed, c.in_doubt, c.pending)
+        told = [c.rows, c.done, c.already, c.skipped, c.failed, c.in_doubt, c.pending]
+        told += [c.cancelled] if cancelled else []
         counts = [number(n) if n else "" for n in told]
         source = str(view.info.get("list") or view.info.get("by") or "")
         stages = [", ".join(open_stages(view))] if staged else []
         rows.append([view.id, view.connection, view.state.value, *counts, *stages, moment(view.created_at), source])
-    right = headings[3:10]
+    right = headings[3 : 11 if cancelled else 10]
     if any(name_operation(view.operation) for view in views):
         right = tuple(_OF_ANY.get(heading, heading) for heading in right)
         headings = (*headings[:2], "Operation", *(_OF_ANY.get(heading, heading) for heading in headings[2:]))

@@ -73,6 +73,7 @@ def test_a_signal_pauses_too(place: Place, sign: signal.Signals) -> None:
     assert done.job["pending"] > 0
     cancelled = place.usher("jobs", "cancel", done.job["job"])
     assert "is cancelled" in cancelled.out
+    assert "Cancelled" in place.usher("jobs", "list").out.splitlines()[0].split(), "else its rows do not add up"
     assert place.usher("jobs", "resume", done.job["job"]).status == 2
 
 
