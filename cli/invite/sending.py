@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cli.follow.run import Run, dropping, follow_and_report
 from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
+from cli.ui.confirming import is_accepted
 from cli.ui.terminal import Terminal, build_facts
 from tasks.errors import Refusal
 from tasks.forecast.plan import Plan
@@ -136,5 +137,5 @@ def _ask(terminal: Terminal, request: Request, plan: Plan) -> None:
     """Ask once, where somebody is there. Raises `Refusal` for anything but a yes."""
     if request.yes or not terminal.interactive:
         return
-    if not plan.accepts(terminal.ask(plan.question)):
+    if not is_accepted(terminal, plan):
         raise Refusal("Not confirmed; nothing was sent.")

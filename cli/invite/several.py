@@ -13,6 +13,7 @@ from cli.invite.bad_rows import report_bad
 from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request
 from cli.invite.sending import counted
+from cli.ui.confirming import is_accepted
 from cli.ui.tally import show
 from cli.ui.terminal import Terminal, build_facts, build_table
 from tasks.errors import Refusal
@@ -89,7 +90,7 @@ def _ask(terminal: Terminal, request: Request, plans: Plans) -> None:
     """Ask once, where somebody is there. Raises `Refusal` for anything but a yes."""
     if request.yes or not terminal.interactive:
         return
-    if not plans.accepts(terminal.ask(plans.question)):
+    if not is_accepted(terminal, plans):
         raise Refusal("Not confirmed; nothing was sent.")
 
 

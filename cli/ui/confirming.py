@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tasks.errors import Refusal
 
 if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
+
+
+class Asked(Protocol):
+    """What is asked before rows are sent; `again` says what a yes alone was not."""
+
+    @property
+    def question(self) -> str: ...
+
+    @property
+    def again(self) -> str: ...
+
+    def accepts(self, answer: str) -> bool: ...
+
+
+def is_accepted(terminal: Terminal, asked: Asked) -> bool:
+    """Ask, and once more where a yes was typed and something else is wanted: a list took minutes to
+    read.
+    """
+    answer = terminal.ask(asked.question)
+    if not asked.accepts(answer) and answer.lower() in ("y", "yes"):
+        answer = terminal.ask(asked.again)
+    return asked.accepts(answer)
 
 
 def confirm_for_good(terminal: Terminal, question: str, done: str, *, yes: bool) -> None:

@@ -55,7 +55,7 @@ PATTERNS: Final = (
     N_("names another connection than was chosen"),
     # what becomes of a row
     N_("Not sent: line %(line)s: %(column)s %(why)s."),
-    N_("Cannot be sent (reported above)."),
+    N_("Cannot be sent (each is told with its line)."),
     N_("The same address as row %(row)s, which is the one that counts."),
     N_("The same address as an earlier row."),
     N_("Already a guest of this tenant; nothing was sent. %(more)s"),

@@ -91,7 +91,7 @@ class Plan:
         """The plan as (heading, text) pairs."""
         lines = [("Rows", many(self.rows, "row"))]
         for count, text in (
-            (self.bad, "cannot be sent (reported above)"),
+            (self.bad, "cannot be sent (each is told with its line)"),
             (self.blocked, "of domains that the connection's settings do not allow"),
             (self.duplicates, "repeated: each address counts once"),
             (self.known, self.operation.known_words),
@@ -137,8 +137,13 @@ class Plan:
         with_mail = f" with {many(mails, 'e-mail')}" if mails else " without e-mail"
         where = f"{sends}{with_mail} to the tenant {self.tenant}?"
         if self.wants_name:
-            return f"{where} Type the connection's name ({self.connection}) to go on:"
+            return f"{where} {self.again}"
         return f"{where} [y/N]"
+
+    @property
+    def again(self) -> str:
+        """What is asked where a yes was typed, and is none."""
+        return f"Type the connection's name ({self.connection}) to go on:"
 
     @property
     def wants_name(self) -> bool:

@@ -85,8 +85,13 @@ class Plans:
         mails = f"with {many(self.mails, 'e-mail')}" if self.mails else "without e-mail"
         asked = f"Send {at_most}{many(self.to_send, what)} {mails} to {many(len(self.plans), 'connection')}?"
         if self.wants_number:
-            return f"{asked} Type how many connections these are ({len(self.plans)}) to go on:"
+            return f"{asked} {self.again}"
         return f"{asked} [y/N]"
+
+    @property
+    def again(self) -> str:
+        """What is asked where a yes was typed, and is none."""
+        return f"Type how many connections these are ({len(self.plans)}) to go on:"
 
     @property
     def wants_number(self) -> bool:

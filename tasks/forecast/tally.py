@@ -68,7 +68,7 @@ def add_up(tallies: Iterable[Tally], operation: str) -> Tally:
 
 
 _VARIED = {
-    "invalid_row": "Cannot be sent (reported above).",
+    "invalid_row": "Cannot be sent (each is told with its line).",
     "duplicate": "The same address as an earlier row.",
     "blocked_domain": "The domain is not allowed, by the connection's settings or the tenant's.",
 }

@@ -206,7 +206,10 @@ class CsvRecords(WithColumns):
 
 def _describe_stray(first: int, last: int) -> str:
     if last <= first:
-        return "has a quotation mark in the middle of a quoted cell; write it twice"
+        return (
+            "has more behind a quotation mark that closes its cell; one that belongs to the text is written twice, and"
+            " the one that closes is the cell's last sign"
+        )
     return (
         f"has a quotation mark that is not closed in its line, so that lines {first} to {last} are one row; close it,"
         " or take it away"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cli.ui.confirming import is_accepted
 from tasks.asked_stages import AskedStages, find_asked
 from tasks.errors import Refusal
 from tasks.forecast.plan import Plan, build_plan, name_mailer
@@ -126,6 +128,24 @@ def test_above_500_rows_the_answer_is_the_connections_name() -> None:
     assert "without e-mail" in asked.question
     assert [asked.accepts(answer) for answer in ("y", "Contoso", "contos")] == [False, True, False]
     assert not plan(rows=5000, to_send=5000, pilot=10).wants_name
+
+
+@pytest.mark.parametrize(
+    ("answers", "accepted"),
+    [(["contoso"], True), (["y", "contoso"], True), (["y", "y"], False), (["n"], False), ([""], False)],
+)
+def test_who_types_a_yes_is_asked_once_more_for_the_name(answers: list[str], accepted: bool) -> None:
+    """The list took minutes to read; whoever means no is not asked twice."""
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return answers[len(asked) - 1]
+
+    terminal: Any = SimpleNamespace(ask=ask)
+    assert is_accepted(terminal, plan(rows=501, to_send=501, mails=0)) == accepted
+    assert len(asked) == len(answers)
+    assert asked[-1].endswith("Type the connection's name (contoso) to go on:")
 
 
 def test_a_pilot_as_large_as_the_list_is_none() -> None:
