@@ -20,7 +20,7 @@ from cli.ui.session import Session
 
 COMMANDS = {
     "invite": ("invite.command", "Invite a list of people, or single addresses, as guests."),
-    "jobs": ("jobs.commands", "List jobs, follow them, fetch results, pause, resume, cancel, retry, delete."),
+    "jobs": ("jobs.commands", "List jobs, follow them, fetch results, approve, pause, resume, cancel, retry, delete."),
     "guests": (
         "guests.commands",
         "List the guests of a tenant, show, remind, reset them; list all that is held about a person, or forget it.",

@@ -101,6 +101,7 @@ def add(session: Session, /, name: str, **given: Any) -> int:
     from config.reader import find_list
     from config.writing import file_to_write
 
+    session.undone = "written"
     terminal = Terminal(session)
     answers = Answers(name)
     refuse_options(given, quiet=terminal.quiet)
@@ -111,6 +112,7 @@ def add(session: Session, /, name: str, **given: Any) -> int:
     from worker.signin.places import find_vouching
 
     answers.vouching = find_vouching()
+    secrets, had_some = file.parent / "secrets", (file.parent / "secrets").exists()
     try:
         _find_tenant(terminal, answers, given)
         _find_client(terminal, answers, given)
@@ -123,6 +125,8 @@ def add(session: Session, /, name: str, **given: Any) -> int:
     except BaseException:
         for path in answers.made:  # a key without a connection would only be in the way of the next try
             path.unlink(missing_ok=True)
+        if not had_some and secrets.exists():
+            secrets.rmdir()
         raise
     _tell(terminal, answers, file)
     return 0

@@ -41,9 +41,10 @@ def end(error: BaseException, session: Session) -> int:
 
     terminal = Terminal(session)
     if session.accepted:
-        terminal.problem(
-            f"{sentence} The rows of job {session.accepted} are safe in the ledger: usher jobs show {session.accepted}"
-        )
+        job = session.accepted
+        paused = (session.last or {}).get("state") == "paused"
+        on = f"It is paused, and goes on with usher jobs resume {job}" if paused else f"usher jobs show {job}"
+        terminal.problem(f"{sentence} The rows of job {job} are safe in the ledger{'. ' if paused else ': '}{on}")
         last_words = partial(terminal.finish, session.last or {})
     else:
         terminal.problem(sentence)
@@ -63,7 +64,7 @@ def describe(error: BaseException, session: Session) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return "Left at once." if session.accepted else "Stopped; nothing was sent."
+        return "Left at once." if session.accepted else f"Stopped; nothing was {session.undone}."
     return _known(error) or _unexpected(error)
 
 

@@ -18,7 +18,8 @@ class Session:
     """One run. `last` is what was last seen of the accepted job
     (`tasks.messages.views.describe_job`); `told` is what `--json` says beside it: a plan, ceilings;
     `goes_on`: another job of this command is followed after this one; `before`: what was said of
-    such jobs, which the one object tells together with the last.
+    such jobs, which the one object tells together with the last. `undone`: what a command that is
+    stopped did not do.
     """
 
     wants_json: bool = False
@@ -27,6 +28,7 @@ class Session:
     last: Mapping[str, Any] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
     goes_on: bool = False
+    undone: str = "sent"
     before: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property

@@ -184,7 +184,8 @@ def test_ctrl_c_leaves_nothing(bare_place: Place, sandbox: Sandbox) -> None:
     typist.read_until("(not shown)")
     while typist.is_running(2.0):  # what is typed in the moment before the screen stops showing it is thrown away
         typist.type("\x03")
-    assert typist.end().status == 2
+    done = typist.end()
+    assert (done.status, "Stopped; nothing was written." in done.out) == (2, True), done.out
     assert not (bare_place.folder / "usher.toml").exists()
 
 
@@ -226,6 +227,7 @@ def test_what_could_not_be_tried_is_asked_about(bare_place: Place) -> None:
         typist.type(answer)
         done = typist.end()
         assert (done.status, (bare_place.folder / "usher.toml").exists()) == (status, status == 0), done.out
+        assert (bare_place.folder / "secrets").exists() == (status == 0), "no empty folder is left"
 
 
 def test_the_ready_file_is_good_from_any_folder(bare_place: Place) -> None:

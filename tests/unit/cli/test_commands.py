@@ -107,6 +107,13 @@ def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> Non
         assert "..." not in told.err.partition("Commands:")[2]
 
 
+def test_who_leaves_a_paused_job_is_told_how_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """As at the question after a pilot."""
+    session = Session(accepted="aaaaaaaaaa", last={"state": "paused"})
+    assert end(KeyboardInterrupt(), session) == 3
+    assert "It is paused, and goes on with usher jobs resume aaaaaaaaaa" in capsys.readouterr().err
+
+
 def test_before_rows_are_accepted_an_error_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json its sentence is the one object on stdout."""
     assert end(Refusal("No."), Session(wants_json=True)) == 2

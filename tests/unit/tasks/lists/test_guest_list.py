@@ -101,6 +101,13 @@ def test_a_stray_quotation_mark_costs_one_row() -> None:
     assert "quotation mark" in rows[1].reason
 
 
+def test_text_behind_a_quoted_cell_is_called_so() -> None:
+    """Whose quotation marks are written twice already is not told to write them twice."""
+    rows, _ = read('email,display_name\n"a""b"@a.example,A\n')
+    assert isinstance(rows[0], BadRow)
+    assert rows[0].reason.startswith("has more behind a quotation mark that closes its cell")
+
+
 def test_blanks_before_a_quotation_mark_are_no_part_of_the_cell() -> None:
     """As in `"a", "b"`: the quotation marks are none of the name's, and a separator inside them is
     none.
