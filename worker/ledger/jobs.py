@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,7 +14,7 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError
 
 from worker.errors import LedgerError, LedgerTooNew
 from worker.ledger.approval import SUBMITTER, WANTED, read_approved, submitter_of
@@ -170,7 +171,9 @@ class Jobs(JobList):
 
     async def loader_silent_s(self, job: str) -> float | None:
         """Return how long ago whoever loads a job was last heard of; None where nobody does."""
-        heard_ms: float | None = await self.client.zscore(self.keys.loading(), job)
+        heard_ms: float | None = None
+        with suppress(NoPermissionError):  # a user that may only read jobs, by an older list of users
+            heard_ms = await self.client.zscore(self.keys.loading(), job)
         if heard_ms is None:
             return None
         seconds, _ = await self.client.time()

@@ -224,6 +224,21 @@ def test_a_reader_sees_and_changes_nothing(usher: Usher, job: str) -> None:
         reader.get("usher:index-key")
 
 
+def test_a_reader_is_told_of_a_submitter_who_has_gone(usher: Usher, job: str) -> None:
+    """A job that loads is shown like any other."""
+    key = f"usher:job:{job}"
+    with _client(usher, "worker") as client:
+        client.hset(key, "state", "loading")
+        client.zadd("usher:loading", {job: (client.time()[0] - 90) * 1000})
+        try:
+            told = [_run_as(usher, "reader", "jobs", *words) for words in (("list",), ("show", job))]
+        finally:
+            client.zrem("usher:loading", job)
+            client.hset(key, "state", "done")
+    said = [(done.status, "submitter was last heard of" in done.out + done.err) for done in told]
+    assert said == [(0, True)] * 2, told
+
+
 def test_a_worker_cannot_wipe_the_server(usher: Usher) -> None:
     """Nor look at what is not usher's."""
     with _client(usher, "worker") as worker:
