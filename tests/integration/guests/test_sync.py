@@ -195,6 +195,22 @@ def test_two_lists_do_not_meet(site: Site) -> None:
     assert (told["plan"]["source"], told["plan"]["would"]["leave"], told["plan"]["of_other_lists"]) == ("hr", 1, 20)
 
 
+def test_names_of_a_list_are_compared_with_the_tenants(site: Site) -> None:
+    """A list with names that comes again makes no job; a changed name is the one change."""
+    site.sandbox.ask("policy", {"roles": list(ROLES)})
+    site.start_worker()
+    path, head = site.folder / "crm.csv", "email,display_name,company\n"
+    rows = [f"n{number}@partner.example,Guest {number},Partner Ltd\n" for number in range(5)]
+    path.write_text(head + "".join(rows))
+    assert run(site, str(path), "--yes")["plan"]["would"]["join"] == 5
+    again = run(site, str(path), "--yes")
+    assert (again["job"], again["plan"]["would"]) == (None, {"join": 0, "return": 0, "move": 0, "leave": 0})
+    path.write_text(head + "".join(rows).replace("Guest 3", "Guest Three"))
+    assert run(site, str(path), "--yes")["plan"]["would"]["move"] == 1
+    assert guests(site)["n3@partner.example"]["display_name"] == "Guest Three"
+    assert run(site, str(path), "--yes")["job"] is None
+
+
 def test_one_job_of_a_list_at_a_time(site: Site) -> None:
     """While an earlier one has not ended nothing new is begun: it could undo what a newer one
     does.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from types import SimpleNamespace
+from typing import Annotated, Any, cast
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from console.faults import find_faults
 from console.v1.fields import as_fields
 from console.v1.order import ListOrder, RowsOrder
+from console.v1.told import risks_for
 
 ROW = {"email": "ann@partner.example"}
 
@@ -59,3 +61,24 @@ def test_a_fault_is_told_in_plain_words(kind: type[BaseModel], given: dict[str, 
 def test_an_option_is_called_as_the_field_is(sentence: str, said: str) -> None:
     """A program has no command line."""
     assert as_fields(sentence) == said
+
+
+class Installation:
+    """Settings of which two connections share a tenant."""
+
+    def settings(self) -> Installation:
+        """Return itself."""
+        return self
+
+    def tell_twins(self, connections: list[str]) -> list[str]:
+        """Say so."""
+        return ["contoso and far have one tenant."]
+
+
+@pytest.mark.parametrize(("bound", "said"), [(None, 2), (object(), 1)])
+def test_a_producer_is_told_nothing_of_other_connections(bound: object, said: int) -> None:
+    """Whoever belongs to the installation is."""
+    services, viewer = cast("Any", Installation()), cast("Any", SimpleNamespace(bound=bound))
+    risks = ["contoso and far have one tenant.", "1 row asks for a member: --map user_type=."]
+    told = risks_for(services, viewer, ["contoso"], risks)
+    assert (len(told), told[-1]) == (said, "1 row asks for a member: mapping user_type=.")
