@@ -39,14 +39,15 @@ class Interrupts:
     @contextmanager
     def caught(self) -> Iterator[Interrupts]:
         """Catch the signals for as long as the block lasts, but not what `nohup` ignores. From the
-        main thread.
+        main thread. Where one of them ended the block they are ignored from then on: a sentence is
+        still to be said.
         """
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS if not _is_nohup(number)}
         try:
             yield self
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if self._ending else handler)
 
     @contextmanager
     def patiently(self) -> Iterator[asyncio.Event]:
