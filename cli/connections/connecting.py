@@ -7,6 +7,7 @@ answer is a sentence and status 2.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +126,9 @@ def add(session: Session, /, name: str, **given: Any) -> int:
     except BaseException:
         for path in answers.made:  # a key without a connection would only be in the way of the next try
             path.unlink(missing_ok=True)
-        if not had_some and secrets.exists():
-            secrets.rmdir()
+        if not had_some:
+            with suppress(OSError):  # it was not made, or holds something by now
+                secrets.rmdir()
         raise
     _tell(terminal, answers, file)
     return 0

@@ -230,6 +230,18 @@ def test_what_could_not_be_tried_is_asked_about(bare_place: Place) -> None:
         assert (bare_place.folder / "secrets").exists() == (status == 0), "no empty folder is left"
 
 
+def test_a_folder_of_keys_that_is_used_meanwhile_stays(bare_place: Place) -> None:
+    """By another command; what is told is why nothing was written."""
+    typist = Typist(bare_place, "connections", "add", "later", *ELSEWHERE, "--certificate")
+    typist.read_until("Write it all the same? [y/N]")
+    (bare_place.folder / "secrets" / "other.pem").touch()
+    typist.type("\n")
+    done = typist.end()
+    assert (done.status, [path.name for path in bare_place.folder.glob("secrets/*")]) == (2, ["other.pem"])
+    assert "Not confirmed" in done.out
+    assert "not empty" not in done.out
+
+
 def test_the_ready_file_is_good_from_any_folder(bare_place: Place) -> None:
     """A sandbox that was started with relative paths writes down whole ones."""
     argv = [sys.executable, "-P", "-m", "sandbox", "--ready-file", "here.json", "--state-dir", "here"]
