@@ -57,6 +57,10 @@ class FaultyConnection(UnknownConnection):
         self.args = (name, self.known, tuple(faults))
 
 
+class UnreadConnection(FaultyConnection):
+    """Nobody can tell now what a name or a tag means: the list of connections could not be read."""
+
+
 def quoted(text: str) -> str:
     """Return a name for a message: in quotes, control characters escaped, cut at 64 characters."""
     shown = text if len(text) <= 64 else text[:61] + "..."

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from config.apps import App
 from config.connections import ALL, SANDBOX, TAG, Connection, is_connection_name, split_chosen
 from config.console import ConsoleSection, Producer
-from config.errors import ConfigError, FaultyConnection, UnknownConnection
+from config.errors import ConfigError, FaultyConnection, UnknownConnection, UnreadConnection
 from config.listed import MOST_FAULTS, FaultyLine, Listed
 from config.references import Reference
 from config.schedules import Schedule
@@ -127,15 +127,16 @@ class Settings:
 
     def connection(self, name: str) -> Connection:
         """Return the connection of that name. Raises `UnknownConnection`, which lists the known
-        ones; `FaultyConnection` where its line is faulty, or the list could not be read.
+        ones; `FaultyConnection` where its line is faulty, `UnreadConnection` where the list is
+        unread.
         """
         try:
             return self.connections[name]
         except KeyError:
             pass
         self._refuse_faulty(name)
-        if self._may_be_unread(name):
-            raise FaultyConnection(name, self.connection_names, self.unread)
+        if self.may_be_unread(name):
+            raise UnreadConnection(name, self.connection_names, self.unread)
         raise UnknownConnection(name, self.connection_names, built_in=SANDBOX)
 
     def rehearses(self, name: str) -> bool:
@@ -216,7 +217,7 @@ class Settings:
             )
             raise ConfigError([*faults[:MOST_FAULTS], doubt])
 
-    def _may_be_unread(self, name: str) -> bool:
+    def may_be_unread(self, name: str) -> bool:
         """Tell whether a name may be that of a connection of a list that could not be read."""
         return bool(self.unread) and name not in (*self.connections, SANDBOX) and is_connection_name(name)
 
@@ -226,13 +227,13 @@ class Settings:
         if is_one or not self.unread or (among is not None and self.connections.keys() >= set(among)):
             return
         doubt = f"Nobody can say which connections {part} means, so nothing was done: mend the list, or name some."
-        raise ConfigError([*self.unread, doubt])
+        raise UnreadConnection(part, self.connection_names, [*self.unread, doubt])
 
     def _mean_faulty(self, part: str) -> list[str]:
         """Return the names of faulty lines that a part of a choice means, as far as they say so; of
         a list that could not be read any name may be one.
         """
-        if self._may_be_unread(part):
+        if self.may_be_unread(part):
             return [part]
         return [
             line.name

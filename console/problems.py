@@ -20,7 +20,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from config.errors import ConfigError, UnknownConnection
+from config.errors import ConfigError, UnknownConnection, UnreadConnection
 from console.faults import Fault, find_faults
 from tasks.errors import ListError, Refusal
 from tasks.producers import note_refusal
@@ -45,6 +45,10 @@ MEDIA_TYPE = "application/problem+json"
 _AWAY_S = 5.0
 """After which it is worth to ask again where Redis is away: a failover takes about so long."""
 _FULL_S = 60.0
+_UNREAD = (
+    "The list of connections cannot be read now, so nobody can tell which there are, and nothing was accepted: ask"
+    " again later. Whoever runs usher is told by usher doctor what is wrong with the list."
+)
 _MOST_FAULTS = 50
 _TITLES = {422: "Unprocessable Content"}
 """As RFC 9110 has it: older Pythons have its name of before."""
@@ -138,6 +142,8 @@ def _of_usher(error: Exception) -> Problem | None:
             return Problem(409, str(error))
         case DirectoryUnread():
             return Problem(409 if error.missing else 502, str(error))
+        case UnreadConnection():
+            return Problem(503, _UNREAD, retry_after_s=_FULL_S)
         case UnknownConnection():
             return Problem(404, str(error))
         case ListError():

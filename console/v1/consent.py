@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from config.connections import means_several, split_chosen
-from config.errors import ConfigError
+from config.errors import ConfigError, UnreadConnection
 from console.access.viewer import Role, Viewer
 from console.faults import Fault
 from console.problems import Problem
@@ -66,11 +66,13 @@ def choose_connections(services: Services, viewer: Viewer, order: Order) -> list
     named = [part for part in split_chosen(order.through) if not means_several(part)]
     for name in named:
         check_bounds(viewer, name, order.operation)
-        if name not in settings.connection_names:
+        if name not in settings.connection_names and not settings.may_be_unread(name):
             known = "" if viewer.producer else f" Known are: {', '.join(settings.connection_names)}."
             refuse_field(field, f"There is no connection {name}.{known}")
     try:
         chosen = settings.choose(order.through, viewer.bound.connections if viewer.bound else None)
+    except UnreadConnection:
+        raise
     except ConfigError as error:
         refuse_field(field, str(error))
     for name in chosen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from config.errors import ConfigError, UnknownConnection
+from config.errors import ConfigError, UnknownConnection, UnreadConnection
 from tasks.errors import InputError
 from tasks.messages.refusals import Refused, answer, read_arguments, refuse_unknown, take_number, take_text
 from tasks.messages.senders import check_admitted, check_bound, check_day, describe_sender, find_sender
@@ -244,6 +244,8 @@ async def _connection(services: Services, producer: Producer | None, name: str) 
         raise Refused("connection is not the name of a connection: small letters, digits and -.")
     try:
         return services.connection(name)
+    except UnreadConnection as error:
+        raise Refused(str(error), "Nothing was accepted: send it again once the list can be read.") from None
     except UnknownConnection as error:
         raise Refused(str(error)) from None
     except ConfigError as error:

@@ -88,6 +88,8 @@ def test_a_worker_that_starts_then_works_for_the_others(usher: Usher, waiting: s
         assert (status, told["invited"]) == (0, 1), said
         wait_until(lambda: f"this waits: {usher.folder}/{FAULT}" in log.read_text(), 20, "the worker says so")
         assert usher.ask("usher.check", "cronus")["status"] == "refused"
+        told = usher.ask("usher.invite_guest", "cronus", "ann@fabrikam.example")
+        assert told["errors"][-1] == "Nothing was accepted: send it again once the list can be read."
         assert usher.run("connections", "reopen", "cronus").status == 0
         wait_until(lambda: "connection cronus is not configured" in log.read_text(), 20, "a chunk is given back")
         assert json.loads(usher.run("jobs", "show", waiting, "--json").out)["pending"] == 2
