@@ -54,6 +54,8 @@ def find_faults(errors: Sequence[Mapping[str, Any]]) -> list[Fault]:
 
 
 def _fault(error: Mapping[str, Any]) -> Fault:
+    if error["type"] == "json_invalid":
+        return Fault(field="body", reason=_reason(error))  # its place is that of a sign
     place = [part for part in error["loc"] if part not in ("body", "query", "path", "header")]
     row = next((part + 1 for part in place if isinstance(part, int)), None)
     named = ".".join(str(part) for part in place if isinstance(part, str))

@@ -48,6 +48,13 @@ def test_a_fault_is_told_in_plain_words(kind: type[BaseModel], given: dict[str, 
     assert (fault.field, fault.reason) == said
 
 
+def test_a_body_that_is_no_json_has_no_row() -> None:
+    """FastAPI says at which sign of it the fault lies."""
+    error = {"type": "json_invalid", "loc": ("body", 12), "msg": "JSON decode error", "ctx": {"error": "Expecting"}}
+    (fault,) = find_faults([error])
+    assert (fault.field, fault.reason, fault.row) == ("body", "Is no JSON.", None)
+
+
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [
