@@ -138,8 +138,10 @@ def test_any_export_is_rows_or_one_sentence(
 )
 def test_a_list_with_its_outcomes_is_the_list(lines: list[list[str]], headings: str, crlf: bool) -> None:
     """Whatever stands in it, `--join` gives it back with an outcome for each row, and read again it
-    is the same list.
+    is the same list. Where no heading tells which column has the addresses, the cells do: a line
+    that cannot be divided into cells is none then, and one long cell in what is given back.
     """
+    assume(headings != "x;y;z" or not any(sign in cell for cells in lines for cell in cells for sign in '";'))
     sink = io.StringIO()
     csv.writer(sink, delimiter=";", lineterminator="\r\n" if crlf else "\n").writerows([headings.split(";"), *lines])
     with TemporaryDirectory() as folder:
