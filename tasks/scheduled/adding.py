@@ -4,13 +4,13 @@ refused, and what it lacks to do anything is told. Pure, but for a look whether 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from config.schedules import TASKS
 from tasks.errors import Refusal
-from worker.operations.clean.judging import policy_of
 
 if TYPE_CHECKING:
     from config.connections import Connection
@@ -41,24 +41,6 @@ def tell_lacking(schedule: Schedule, connections: Iterable[Connection]) -> list[
 
 
 def _lacking(schedule: Schedule, connection: Connection) -> Iterator[str]:
-    find = _LACKS.get(schedule.task)
+    find = getattr(import_module(f"tasks.scheduled.{schedule.task}"), "lacks", None)
     if find is not None and (what := find(connection)):
         yield f"{what}: until then each run of {connection.name} does nothing."
-
-
-def _lacks_policy(connection: Connection) -> str:
-    if policy_of(connection).deeds:
-        return ""
-    return f"Write what is to be done to guests under [connections.{connection.name}.clean]"
-
-
-def _lacks_end(connection: Connection) -> str:
-    if connection.clean.remind_sponsor_before_s is None:
-        return f"Set remind_sponsor_before under [connections.{connection.name}.clean]"
-    return "" if connection.mails_itself else f'Set deliver = "smtp" or "mailbox" of {connection.name}'
-
-
-_LACKS: Final[Mapping[str, Callable[[Connection], str]]] = {
-    "clean_guests": _lacks_policy,
-    "remind_sponsors": _lacks_end,
-}

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 NOT_CONFIRMED = "Nothing was done: the schedule's arguments do not have confirm = true."
 
 
+def lacks(connection: Connection) -> str:
+    """Return what a connection lacks so that its runs could do anything; '' for nothing."""
+    if policy_of(connection).deeds:
+        return ""
+    return f"Write what is to be done to guests under [connections.{connection.name}.clean]"
+
+
 async def run(context: Context) -> Told:
     """Evaluate the policy, and start its jobs where the schedule confirms it."""
     connection = await context.services.resolved(context.connection.name)

@@ -5,6 +5,7 @@ it only says how many.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from tasks.errors import JobExists
 from tasks.guests.ends import Ends, find_ends
@@ -15,6 +16,16 @@ from tasks.submit import dropping, load, start
 from tasks.telling.words import many
 from worker.operations.forewarn import Forewarn
 from worker.store.client import read_time_ms
+
+if TYPE_CHECKING:
+    from config.connections import Connection
+
+
+def lacks(connection: Connection) -> str:
+    """Return what a connection lacks so that its runs could do anything; '' for nothing."""
+    if connection.clean.remind_sponsor_before_s is None:
+        return f"Set remind_sponsor_before under [connections.{connection.name}.clean]"
+    return "" if connection.mails_itself else f'Set deliver = "smtp" or "mailbox" of {connection.name}'
 
 
 async def run(context: Context) -> Told:
