@@ -6,10 +6,10 @@ The texts are the catalogues' keys, marked by `N_`; templates look them up: `_(w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from console.options import rename_options
 from tasks.messages.views import describe_job
 from worker.ledger.gates import HoldReason
 from worker.ledger.model import JobState
@@ -141,7 +141,6 @@ ROLES: Final[Mapping[str, str]] = {
     "operate": N_("may operate"),
 }
 
-_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _FIELD_OF: Final = {
     "accept-bad": "“Send the good rows even where many are bad”",
     "strict": "“Send nothing if any row is bad”",
@@ -160,7 +159,7 @@ _FIELD_OF: Final = {
 
 def as_fields(sentence: object) -> str:
     """Return a sentence that names options of the command with the names of the pages' fields."""
-    return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[0]), str(sentence))
+    return rename_options(str(sentence), lambda option: _FIELD_OF.get(option, f"--{option}"))
 
 
 def list_counts(view: JobView) -> list[tuple[str, int]]:

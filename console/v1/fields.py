@@ -4,11 +4,11 @@ Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
-_OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+from console.options import rename_options
+
 _FIELD_OF: Final[Mapping[str, str]] = {
     "map": "mapping",
     "group": "groups",
@@ -20,4 +20,4 @@ _FIELD_OF: Final[Mapping[str, str]] = {
 
 def as_fields(sentence: str) -> str:
     """Return a sentence of the command with its options called as the API's fields are."""
-    return _OPTION.sub(lambda found: _FIELD_OF.get(found[1], found[1].replace("-", "_")), sentence)
+    return rename_options(sentence, lambda option: _FIELD_OF.get(option, option.replace("-", "_")))
