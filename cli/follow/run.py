@@ -88,7 +88,7 @@ def _name_unfinished(terminal: Terminal, views: Sequence[JobView]) -> None:
 
 
 @asynccontextmanager
-async def dropping(run: Run, drop: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+async def dropping_unless_started(run: Run, drop: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
     """Drop what was loaded where the block that tells the plan, asks and starts it is left by an
     error. `drop` returns False of what runs already, which goes on.
     """

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cli.follow.run import Run, dropping, follow_and_report, get_ready
+from cli.follow.run import Run, dropping_unless_started, follow_and_report, get_ready
 from cli.guests.foreseeing import Change, foresee
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
@@ -76,7 +76,7 @@ async def run_rows(
         operation=operation,
         options=options,
     )
-    async with dropping(run, partial(drop, services.jobs, loaded)):
+    async with dropping_unless_started(run, partial(drop, services.jobs, loaded)):
         lines = Lines()
         terminal.status("Asking the tenant")
         unread = await foresee(services, connection, change, loaded, lines.put)

@@ -190,7 +190,7 @@ def _end_undone(run: Run, wanted: _Wanted, plan: SyncPlan) -> int:
 
 async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> int:
     """Let the plan become a job and follow it; returns the exit status."""
-    from cli.follow.run import dropping, follow_and_report
+    from cli.follow.run import dropping_unless_started, follow_and_report
     from tasks.forecast.targets import look_at_stages
     from tasks.guests.sync.loading import load_plan
     from tasks.guests.sync.told import sum_up
@@ -201,7 +201,7 @@ async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> 
     await services.jobs.follow(job, os.getpid())
     info = {**find_person().to_info(), "list": wanted.name, "sha256": wanted.guests.sha256()}
     loaded = await load_plan(services, plan, job, info)
-    async with dropping(run, partial(drop, services.jobs, loaded)):
+    async with dropping_unless_started(run, partial(drop, services.jobs, loaded)):
         token = await services.tokens.get(plan.connection)
         for stage in await look_at_stages(services, plan.connection, job, loaded.asked, token.roles):
             if stage.missing:

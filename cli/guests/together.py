@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cli.follow.run import Run, dropping, follow_started, get_ready
+from cli.follow.run import Run, dropping_unless_started, follow_started, get_ready
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
 from cli.ui.terminal import build_table
@@ -136,7 +136,7 @@ async def do_together(
     together, told = Together(services), _Told(names, nobodys=nobodys)
     shows = wanted.shows or wanted.dry or (terminal.interactive and not wanted.yes)
     told.twins = services.settings().tell_twins(names)
-    async with dropping(run, together.drop):
+    async with dropping_unless_started(run, together.drop):
         await _look_at_all(run, together, told, look, shows=shows)
         waits_for_yes = wanted.dry and not wanted.yes
         if wanted.dry or not together.loaded:

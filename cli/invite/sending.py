@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.follow.run import Run, dropping, follow_and_report
+from cli.follow.run import Run, dropping_unless_started, follow_and_report
 from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
-from cli.ui.confirming import is_accepted
+from cli.ui.confirming import is_confirmed
 from cli.ui.terminal import Terminal, build_facts
 from tasks.errors import Refusal
 from tasks.forecast.plan import Plan
@@ -55,7 +55,7 @@ async def send(run: Run, services: Services, request: Request) -> int:
         operation=request.operation,
     )
     terminal.status("")
-    async with dropping(run, partial(drop, services.jobs, loaded)):
+    async with dropping_unless_started(run, partial(drop, services.jobs, loaded)):
         report_bad(terminal, request, loaded)
         terminal.status("Looking for what the list names")
         stages = await look_at_stages(services, connection, job, loaded.asked, signed_in.roles)
@@ -137,5 +137,5 @@ def _ask(terminal: Terminal, request: Request, plan: Plan) -> None:
     """Ask once, where somebody is there. Raises `Refusal` for anything but a yes."""
     if request.yes or not terminal.interactive:
         return
-    if not is_accepted(terminal, plan):
+    if not is_confirmed(terminal, plan):
         raise Refusal("Not confirmed; nothing was sent.")

@@ -8,12 +8,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.follow.run import Run, dropping, follow_started
+from cli.follow.run import Run, dropping_unless_started, follow_started
 from cli.invite.bad_rows import report_bad
 from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request
 from cli.invite.sending import counted
-from cli.ui.confirming import is_accepted
+from cli.ui.confirming import is_confirmed
 from cli.ui.tally import show
 from cli.ui.terminal import Terminal, build_facts, build_table
 from tasks.errors import Refusal
@@ -52,7 +52,7 @@ async def send_split(run: Run, services: Services, request: Request, split: Spli
     run.session.told = several.describe_withheld()
     if not several.parts:
         return _end_withheld(terminal, request, several)
-    async with dropping(run, several.drop):
+    async with dropping_unless_started(run, several.drop):
         report_bad(terminal, request, several.loaded)
         if request.dry_run:
             return await _dry_run(run, several, request)
@@ -90,7 +90,7 @@ def _ask(terminal: Terminal, request: Request, plans: Plans) -> None:
     """Ask once, where somebody is there. Raises `Refusal` for anything but a yes."""
     if request.yes or not terminal.interactive:
         return
-    if not is_accepted(terminal, plans):
+    if not is_confirmed(terminal, plans):
         raise Refusal("Not confirmed; nothing was sent.")
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cli.ui.terminal import Terminal
 
 
-class Asked(Protocol):
+class Confirmation(Protocol):
     """What is asked before rows are sent; `again` says what a yes alone was not."""
 
     @property
@@ -22,7 +22,7 @@ class Asked(Protocol):
     def accepts(self, answer: str) -> bool: ...
 
 
-def is_accepted(terminal: Terminal, asked: Asked) -> bool:
+def is_confirmed(terminal: Terminal, asked: Confirmation) -> bool:
     """Ask, and once more where a yes was typed and something else is wanted: a list took minutes to
     read.
     """

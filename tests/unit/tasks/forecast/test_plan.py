@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.ui.confirming import is_accepted
+from cli.ui.confirming import is_confirmed
 from tasks.asked_stages import AskedStages, find_asked
 from tasks.errors import Refusal
 from tasks.forecast.plan import Plan, build_plan, name_mailer
@@ -143,7 +143,7 @@ def test_who_types_a_yes_is_asked_once_more_for_the_name(answers: list[str], acc
         return answers[len(asked) - 1]
 
     terminal: Any = SimpleNamespace(ask=ask)
-    assert is_accepted(terminal, plan(rows=501, to_send=501, mails=0)) == accepted
+    assert is_confirmed(terminal, plan(rows=501, to_send=501, mails=0)) == accepted
     assert len(asked) == len(answers)
     assert asked[-1].endswith("Type the connection's name (contoso) to go on:")
 
