@@ -40,7 +40,11 @@ _WITHOUT_A_BODY = frozenset({202, 204})
 
 
 async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply:
-    """Read an answer to its end. A success needs a whole JSON body, a refusal its status."""
+    """Read an answer to its end. A success needs a whole JSON body; a refusal stands by its status
+    alone.
+    """
+    from aiohttp import ClientError  # loaded by whoever got the response
+
     headers = {name.lower(): value for name, value in response.headers.items()}
     status = response.status
     reply = Reply(Fate.ANSWERED, request_id, status, headers)
@@ -54,11 +58,7 @@ async def read_reply(response: aiohttp.ClientResponse, request_id: str) -> Reply
             return Reply(Fate.ANSWERED, request_id, status, headers, orjson.loads(content))
     except orjson.JSONDecodeError:
         note = "the answer is not JSON"
-    except Exception as error:
-        from aiohttp import ClientError  # loaded by whoever got the response; not looked for by each answer
-
-        if not isinstance(error, (ClientError, OSError, TimeoutError)):
-            raise
+    except (ClientError, OSError, TimeoutError) as error:
         note = f"the answer broke off ({describe_error(error)})"
     if 200 <= status < 300 and note:
         return Reply(Fate.LOST, request_id, note=note)
