@@ -19,6 +19,7 @@ import jwt
 from sandbox.certificates import AppCertificate
 from sandbox.clock import Clock
 from sandbox.directory import App, Directory, Tenant
+from sandbox.errors import LoginError
 from sandbox.federation import Federation, FederationRefused
 from sandbox.tokens import Tokens, random_guid
 
@@ -36,16 +37,6 @@ class LoginAnswer:
 
     status: int
     body: dict[str, Any]
-
-
-class LoginError(Exception):
-    """A refusal with its AADSTS number, OAuth error name and HTTP status."""
-
-    def __init__(self, number: int, error: str, message: str, status: int = 400) -> None:
-        super().__init__(f"AADSTS{number}: {message}")
-        self.number = number
-        self.error = error
-        self.status = status
 
 
 class Login:

@@ -1,4 +1,4 @@
-"""Graph's refusals as values to raise: status, code, message, and the headers that go with them.
+"""Graph's and Entra's refusals as values to raise: status, code, message, and what goes with them.
 
 The texts are Graph's own wherever a text was seen; where only the cause is documented, the wording
 is the sandbox's own and says so in a comment.
@@ -7,6 +7,16 @@ is the sandbox's own and says so in a comment.
 from __future__ import annotations
 
 from typing import Any
+
+
+class LoginError(Exception):
+    """A refusal with its AADSTS number, OAuth error name and HTTP status."""
+
+    def __init__(self, number: int, error: str, message: str, status: int = 400) -> None:
+        super().__init__(f"AADSTS{number}: {message}")
+        self.number = number
+        self.error = error
+        self.status = status
 
 
 class GraphError(Exception):

@@ -178,7 +178,7 @@ async def _clean_several(run: Run, services: Services, wanted: _Wanted) -> int:
 
 async def _do(run: Run, services: Services, connection: Connection, wanted: _Wanted, plan: CleanPlan, job: str) -> int:
     """Let the plan become its jobs and follow them; returns the exit status."""
-    from cli.follow.run import follow_and_report
+    from cli.follow.follow_and_report import follow_and_report
     from tasks.guests.clean.loading import load_parts, split
     from tasks.guests.clean.telling import tell_due
     from tasks.submit import drop, new_job_id, start

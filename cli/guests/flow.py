@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cli.follow.run import Run, dropping_unless_started, follow_and_report, get_ready
+from cli.follow.follow_and_report import follow_and_report
+from cli.follow.run import Run, dropping_unless_started, get_ready
 from cli.guests.foreseeing import Change, foresee
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines

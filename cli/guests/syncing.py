@@ -190,7 +190,8 @@ def _end_undone(run: Run, wanted: _Wanted, plan: SyncPlan) -> int:
 
 async def _do(run: Run, services: Services, wanted: _Wanted, plan: SyncPlan) -> int:
     """Let the plan become a job and follow it; returns the exit status."""
-    from cli.follow.run import dropping_unless_started, follow_and_report
+    from cli.follow.follow_and_report import follow_and_report
+    from cli.follow.run import dropping_unless_started
     from tasks.forecast.targets import look_at_stages
     from tasks.guests.sync.loading import load_plan
     from tasks.guests.sync.told import sum_up

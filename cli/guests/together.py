@@ -13,7 +13,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cli.follow.run import Run, dropping_unless_started, follow_started, get_ready
+from cli.follow.follow_and_report import follow_started
+from cli.follow.run import Run, dropping_unless_started, get_ready
 from cli.ui.confirming import confirm
 from cli.ui.lines import Lines
 from cli.ui.terminal import build_table

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.forecast.list_file import ForeseenRows, write_foreseen
 from tasks.results.files import check_writable
-from tasks.submission.preparing import foresee
+from tasks.submission.planning import foresee
 from tasks.telling.words import number
 
 if TYPE_CHECKING:

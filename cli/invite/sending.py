@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.follow.run import Run, dropping_unless_started, follow_and_report
+from cli.follow.follow_and_report import follow_and_report
+from cli.follow.run import Run, dropping_unless_started
 from cli.invite.bad_rows import report_bad
 from cli.invite.request import Request
 from cli.ui.confirming import is_confirmed
@@ -22,7 +23,8 @@ from tasks.forecast.plan import Plan
 from tasks.forecast.targets import look_at_stages
 from tasks.rows.row import BadRow, ValidRow
 from tasks.submission.ceiling import refuse_too_many
-from tasks.submission.preparing import Prepared, SignedIn, plan, plan_ahead
+from tasks.submission.planning import plan, plan_ahead
+from tasks.submission.preparing import Prepared, SignedIn
 from tasks.submission.preparing import sign_in as take_token
 from tasks.submission.refusing import refuse_stages
 from tasks.submit import drop, load, new_job_id, start

@@ -8,7 +8,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.follow.run import Run, dropping_unless_started, follow_started
+from cli.follow.follow_and_report import follow_started
+from cli.follow.run import Run, dropping_unless_started
 from cli.invite.bad_rows import report_bad
 from cli.invite.dry_run import keeping, tell_written, write_kept
 from cli.invite.request import Request

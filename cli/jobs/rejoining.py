@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cli.follow.run import Run, follow_and_report, get_ready
+from cli.follow.follow_and_report import follow_and_report
+from cli.follow.run import Run, get_ready
 from cli.ui.place import is_alone
 from tasks.jobs.loading import tell_who_loads
 from tasks.jobs.moving import refuse_resume

@@ -29,7 +29,8 @@ from tasks.forecast.several import say_once
 from tasks.jobs.submissions import is_accepted
 from tasks.lists.options import ListOptions
 from tasks.rows.row import BadRow, ValidRow
-from tasks.submission.preparing import foresee, prepare
+from tasks.submission.planning import foresee
+from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split

@@ -26,7 +26,8 @@ from tasks.forecast.rows import ForeseenRow
 from tasks.forecast.several import describe_dry_runs, say_once
 from tasks.producers import as_seen_by, beyond_looks, left_to_look, take_looks
 from tasks.rows.fields import CONNECTION
-from tasks.submission.preparing import Prepared, foresee, prepare
+from tasks.submission.planning import foresee
+from tasks.submission.preparing import Prepared, prepare
 from tasks.submission.request import Request as Asked
 from tasks.submission.several import Several
 from tasks.submission.splitting import Split

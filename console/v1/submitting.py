@@ -25,7 +25,8 @@ from console.v1.orders import Taken, rows_of
 from console.v1.told import TAKEN_IN, numbers_of, risks_for, tell_again, tell_loaded
 from tasks.errors import JobExists, Refusal
 from tasks.producers import beyond_day, left_of_day, note_strays, settle_day, take_day
-from tasks.submission.preparing import plan, prepare
+from tasks.submission.planning import plan
+from tasks.submission.preparing import prepare
 from tasks.submission.refusing import RefusedRows
 from tasks.submit import Follows, dropping, job_id_of, new_job_id, start
 from worker.ledger.model import JobState

@@ -9,7 +9,7 @@ from html import escape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sandbox.directory import Tenant, User
-from sandbox.entra import LoginError
+from sandbox.errors import LoginError
 from sandbox.serving.html import page
 from sandbox.signin.service import Asking, SignIn
 

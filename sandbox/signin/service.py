@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from sandbox.certificates import write_private
 from sandbox.clock import Clock
 from sandbox.directory import Directory, Tenant, User
-from sandbox.entra import LoginError
+from sandbox.errors import LoginError
 from sandbox.ids import guid, write_base64url
 from sandbox.signin.keys import SigningKeys
 

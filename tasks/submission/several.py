@@ -16,7 +16,8 @@ from tasks.forecast.several import Plans, say_once
 from tasks.rows.fields import CONNECTION
 from tasks.side_by_side import do_all
 from tasks.submission.ceiling import CeilingMet
-from tasks.submission.preparing import Prepared, foresee, plan, plan_ahead, prepare_part
+from tasks.submission.planning import foresee, plan, plan_ahead
+from tasks.submission.preparing import Prepared, prepare_part
 from tasks.submission.refusing import RefusedRows, refuse_bad
 from tasks.submission.splitting import Split
 from tasks.submission.together import Together

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.guests.sync.loading import SOURCE
-
 if TYPE_CHECKING:
     from config.connections import Connection
     from worker.services import Services
+
+SOURCE = "source"
+"""Of a job's info: the list's source."""
 
 
 class Brought:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InputError
+from tasks.guests.sync.brought import SOURCE
 from tasks.submit import Loaded, load
 from worker.channels import name_channel
 from worker.operations.sync.sync import Sync
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from tasks.guests.sync.plan import SyncPlan
     from worker.services import Services
 
-SOURCE = "source"
-"""Of a job's info: the list's source."""
 _LOOKED_BACK = timedelta(days=60)
 
 

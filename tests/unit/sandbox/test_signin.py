@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 import pytest
 
-from sandbox.entra import LoginError
+from sandbox.errors import LoginError
 from sandbox.options import Options
 from sandbox.serving.signin_pages import authorize
 from sandbox.signin.service import SignIn
